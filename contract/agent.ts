@@ -1,0 +1,37 @@
+import * as v from 'valibot';
+import { PublicKey } from './key.ts';
+import { Count } from './name.ts';
+import { Version } from './snapshot.ts';
+
+/** What the master pushes over the agent's WebSocket: only that there is something newer. The body is fetched. */
+export const RevisionNotice = Version;
+export type RevisionNotice = v.InferOutput<typeof RevisionNotice>;
+
+/** One device's bundle as agents cache and serve it. */
+export const CachedBundle = v.object({ publicKey: PublicKey, revision: Count, bundle: v.string() });
+export type CachedBundle = v.InferOutput<typeof CachedBundle>;
+
+/** `latestHandshake` in Unix seconds, 0 for never; counters in bytes since the interface came up, as wg(8) shows them. */
+export const PeerObservation = v.object({
+  publicKey: PublicKey,
+  latestHandshake: Count,
+  receivedBytes: Count,
+  sentBytes: Count,
+});
+export type PeerObservation = v.InferOutput<typeof PeerObservation>;
+
+export const Load = v.object({ cpu: v.number(), memoryUsedBytes: Count, memoryTotalBytes: Count });
+export type Load = v.InferOutput<typeof Load>;
+
+/**
+ * What an agent tells the master after a pass. `applied` is the version in force on the node, absent while it is closed;
+ * `drift` lists in words what it had to repair, `problem` why the newest snapshot is not in force.
+ */
+export const AgentReport = v.strictObject({
+  applied: v.optional(Version),
+  drift: v.pipe(v.array(v.pipe(v.string(), v.maxLength(300))), v.maxLength(100)),
+  problem: v.optional(v.pipe(v.string(), v.maxLength(1000))),
+  peers: v.optional(v.pipe(v.array(PeerObservation), v.maxLength(20_000))),
+  load: v.optional(Load),
+});
+export type AgentReport = v.InferOutput<typeof AgentReport>;

@@ -1,0 +1,32 @@
+import * as v from 'valibot';
+import { Count, Name } from './name.ts';
+
+/** The agent's in-tunnel port on its tunnel address: UDP answers probes, TCP serves the asker's bundle over HTTP. */
+export const agentPort = 51_830;
+
+/** A probe is padded to this many bytes, so that no answer is larger than its question. */
+export const probeBytes = 512;
+
+/** `{"nonce":…,"pad":…}` from a device to a node's tunnel address. */
+export const ProbeRequest = v.object({ nonce: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)) });
+export type ProbeRequest = v.InferOutput<typeof ProbeRequest>;
+
+/** `bundleRevision` is the asker's, found by the source address inside the tunnel. */
+export const ProbeAnswer = v.object({
+  nonce: ProbeRequest.entries.nonce,
+  node: Name,
+  epoch: Count,
+  revision: Count,
+  bundleRevision: Count,
+  healthy: v.boolean(),
+});
+export type ProbeAnswer = v.InferOutput<typeof ProbeAnswer>;
+
+/** Sent by a node unasked when something changed for the device. It says nothing but "probe now" and is never obeyed. */
+export const Hint = v.object({ hint: v.literal('probe') });
+export type Hint = v.InferOutput<typeof Hint>;
+
+export function encodeProbe(nonce: string): string {
+  const bare = JSON.stringify({ nonce, pad: '' });
+  return JSON.stringify({ nonce, pad: ' '.repeat(probeBytes - bare.length) });
+}

@@ -1,0 +1,62 @@
+import * as v from 'valibot';
+
+/**
+ * Every way in which the API refuses, with its HTTP status and a title for people. The code is stable: scripts may
+ * switch on it. See RFC 9457.
+ */
+export const problems = {
+  'malformed-request': [400, 'The request could not be read'],
+  'key-refused': [400, 'This key cannot be used'],
+  'token-missing': [401, 'A token is needed'],
+  'token-invalid': [401, 'The token is not valid here'],
+  'permission-denied': [403, 'Your permission does not allow this'],
+  'not-found': [404, 'There is no such thing'],
+  'code-unknown': [404, 'This code is not known'],
+  'method-not-allowed': [405, 'This method is not allowed here'],
+  'code-used': [409, 'This code has been used'],
+  'key-taken': [409, 'This key belongs to another device or node'],
+  'address-mismatch': [409, 'This is not the address that was reserved'],
+  'already-exists': [409, 'It exists already'],
+  'in-use': [409, 'Something still uses it'],
+  'last-owner': [409, 'The last owner must stay'],
+  'code-expired': [410, 'This code has expired'],
+  'lease-expired': [410, 'The reservation has run out'],
+  'body-too-large': [413, 'The request body is too large'],
+  'media-type': [415, 'The request body must be JSON'],
+  'invalid-input': [422, 'Some fields are not valid'],
+  'too-many-requests': [429, 'Too many requests'],
+  'internal-error': [500, 'The master failed'],
+  'pool-exhausted': [503, 'No address is left in the pool'],
+  'storage-unavailable': [503, 'The master cannot store anything at the moment'],
+  'not-ready': [503, 'The master is not ready'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof problems;
+
+/** A field that was refused: its path, and why; never its value. */
+export const FieldError = v.object({ path: v.string(), message: v.string() });
+export type FieldError = v.InferOutput<typeof FieldError>;
+
+/** RFC 9457 problem details as the API sends them (`application/problem+json`). `detail` says what to do next. */
+export const Problem = v.object({
+  type: v.string(),
+  title: v.string(),
+  status: v.number(),
+  code: v.picklist(Object.keys(problems) as [ProblemCode, ...ProblemCode[]]),
+  detail: v.optional(v.string()),
+  errors: v.optional(v.array(FieldError)),
+});
+export type Problem = v.InferOutput<typeof Problem>;
+
+/** @returns the problem document of a code; `detail` must hold neither secrets nor the caller's input. */
+export function problem(code: ProblemCode, detail?: string, errors?: FieldError[]): Problem {
+  const [status, title] = problems[code];
+  return {
+    type: `urn:postern:problem:${code}`,
+    title,
+    status,
+    code,
+    ...(detail === undefined ? {} : { detail }),
+    ...(errors === undefined ? {} : { errors }),
+  };
+}

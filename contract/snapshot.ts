@@ -1,0 +1,32 @@
+import * as v from 'valibot';
+import { Count, Timestamp } from './name.ts';
+import { Cidr } from './network.ts';
+import { Policy } from './policy.ts';
+import { RosterDevice, RosterNode, RosterUser } from './roster.ts';
+
+/**
+ * Policy and roster, numbered: everything a node needs to be what it should be. Travels as a compact JWS
+ * (`typ` below) signed with a working key of use `snapshots`.
+ *
+ * Only users who are enabled and devices that are registered are in it.
+ */
+export const Snapshot = v.object({
+  epoch: Count,
+  revision: Count,
+  issuedAt: Timestamp,
+  pool: Cidr,
+  users: v.array(RosterUser),
+  devices: v.array(RosterDevice),
+  nodes: v.array(RosterNode),
+  policy: Policy,
+});
+export type Snapshot = v.InferOutput<typeof Snapshot>;
+
+/** A place in the history of snapshots. The epoch counts the database's lives, the revision its changes. */
+export const Version = v.object({ epoch: Count, revision: Count });
+export type Version = v.InferOutput<typeof Version>;
+
+/** Negative, zero or positive as `a` is older than, the same as or newer than `b`. The epoch decides first. */
+export function compareVersions(a: Version, b: Version): number {
+  return a.epoch - b.epoch || a.revision - b.revision;
+}
