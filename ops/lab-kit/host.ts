@@ -1,0 +1,128 @@
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Completed, complete, LabError } from './command.ts';
+import { hostEnvironment, repository } from './paths.ts';
+import { childOf, processesBeside, type Running } from './processes.ts';
+import { Program } from './program.ts';
+import { Session } from './session.ts';
+
+export type RunOptions = { stdin?: string; timeoutMs?: number; cwd?: string; env?: Readonly<Record<string, string>> };
+
+/**
+ * A machine of the lab: a network, mount, pid, uts and ipc namespace of its own, held by its first process and by
+ * nothing else. It has its own /run, /tmp, /etc and /var/lib, and shares the machine's programs.
+ */
+export class Host {
+  readonly name: string;
+  /** Its first process, as the machine sees it. */
+  readonly pid: number;
+  private readonly first: Bun.Subprocess<'pipe', 'pipe', 'inherit'>;
+  private readonly logs: string;
+
+  private constructor(name: string, pid: number, first: Bun.Subprocess<'pipe', 'pipe', 'inherit'>, logs: string) {
+    this.name = name;
+    this.pid = pid;
+    this.first = first;
+    this.logs = logs;
+  }
+
+  static async boot(name: string, logs: string, keep: readonly string[]): Promise<Host> {
+    const first = Bun.spawn(
+      [
+        ...['setpriv', '--pdeathsig', 'KILL', 'unshare', '--net', '--mount', '--pid', '--uts', '--ipc', '--fork'],
+        ...['--kill-child', '--propagation', 'private', 'sh', join(import.meta.dir, 'host-init.sh'), name, ...keep],
+      ],
+      { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit', cwd: '/', env: hostEnvironment() },
+    );
+    const { value } = await first.stdout.getReader().read();
+    const pid = childOf(first.pid);
+    if (value === undefined || pid === undefined) throw new LabError(`host ${name} did not start`);
+    return new Host(name, pid, first, logs);
+  }
+
+  /** How to run something in here from outside. */
+  enter(argv: readonly string[], { cwd = repository, env = {} }: RunOptions = {}): string[] {
+    const settings = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+    return [
+      ...['setpriv', '--pdeathsig', 'KILL', 'nsenter', '--target', `${this.pid}`],
+      ...['--net', '--mount', '--pid', '--uts', '--ipc', '--'],
+      ...['setpriv', '--pdeathsig', 'KILL', 'env', '-C', cwd, ...settings, ...argv],
+    ];
+  }
+
+  /** Runs a program to its end. */
+  run(argv: readonly string[], options: RunOptions = {}): Promise<Completed> {
+    const { stdin, timeoutMs } = options;
+    return complete(this.enter(argv, options), { stdin, timeoutMs, env: hostEnvironment() });
+  }
+
+  /** Runs a program that must succeed. @throws LabError with what it said. */
+  async must(argv: readonly string[], options: RunOptions = {}): Promise<string> {
+    const { stdout, stderr, exitCode } = await this.run(argv, options);
+    if (exitCode !== 0) throw new LabError(`${this.name}: ${argv.join(' ')}: ${stderr.trim()} (exit code ${exitCode})`);
+    return stdout;
+  }
+
+  /** `ip` with the words of one line; several lines are several commands. */
+  async ip(...lines: readonly string[]): Promise<void> {
+    await this.must(['ip', '-batch', '-'], { stdin: `${lines.join('\n')}\n` });
+  }
+
+  /** Lays a cable to another host. The far end is named by a pid of the machine, so only the network is entered. */
+  async cable(name: string, peer: Host, peerName: string): Promise<void> {
+    const link = ['ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', peerName, 'netns', `${peer.pid}`];
+    const { exitCode, stderr } = await complete(['nsenter', '--target', `${this.pid}`, '--net', '--', ...link]);
+    if (exitCode !== 0) throw new LabError(`${this.name}: no cable to ${peer.name}: ${stderr.trim()}`);
+  }
+
+  async sysctl(name: string, value: number): Promise<void> {
+    await this.must(['sysctl', '-qw', `${name}=${value}`]);
+  }
+
+  /** Starts a program in the background, with both outputs in a file of its own under the lab's logs. */
+  start(label: string, argv: readonly string[], options: RunOptions = {}): Program {
+    const logFile = join(this.logs, `${this.name}-${label}.log`);
+    const log = openSync(logFile, 'a', 0o600);
+    const child = Bun.spawn(this.enter(argv, options), {
+      stdin: options.stdin === undefined ? 'ignore' : Buffer.from(options.stdin),
+      stdout: log,
+      stderr: log,
+      cwd: '/',
+      env: hostEnvironment(),
+    });
+    closeSync(log);
+    return new Program(label, child, logFile);
+  }
+
+  /** Runs a program on a terminal of its own, as a person would. */
+  terminal(argv: readonly string[], options: RunOptions = {}): Session {
+    return new Session(this.enter(argv, options), hostEnvironment());
+  }
+
+  /** A shell on the caller's own terminal. @returns its exit code. */
+  shell(): Promise<number> {
+    return Bun.spawn(this.enter([process.env['SHELL'] ?? 'sh'], { env: { PS1: `${this.name}# ` } }), {
+      stdio: ['inherit', 'inherit', 'inherit'],
+      env: hostEnvironment(),
+    }).exited;
+  }
+
+  /** Everything that runs in here but the first process. */
+  processes(): Running[] {
+    return processesBeside(this.pid);
+  }
+
+  /** Kills every program whose command line matches, at once and without a word. @returns how many. */
+  kill9(matching: RegExp): number {
+    const found = this.processes().filter(({ argv }) => matching.test(argv));
+    for (const { pid } of found) process.kill(pid, 'SIGKILL');
+    return found.length;
+  }
+
+  /** Pulls the plug: everything in here is gone when this returns. */
+  async halt(): Promise<void> {
+    this.first.stdin.end();
+    this.first.kill('SIGKILL');
+    await this.first.exited;
+  }
+}
