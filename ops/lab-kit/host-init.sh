@@ -1,7 +1,7 @@
 #!/bin/sh
 # The first process of a lab host, alone in new network, mount, pid, uts and ipc namespaces.
 #
-#   host-init.sh NAME KEEP...      KEEP: folders that stay visible although they may lie in /tmp or /run
+#   host-init.sh NAME KEEP...      KEEP: folders that stay visible although they may lie in /tmp, /run or /root
 #
 # It makes the host's own file system, says "ready", and stays: as process 1 it reaps orphans, and when its standard
 # input ends (the lab is gone, however it went) it leaves, and the kernel kills everything else in here.
@@ -35,9 +35,12 @@ mount -t tmpfs -o mode=755 lab /run
 mkdir /run/.lab /run/.lab/keep
 mount --move "$staging" /run/.lab/keep
 rmdir "$staging"
-private_copy /etc
-private_copy /var/lib
+for folder in /etc /var/lib /usr/local /opt; do private_copy "$folder"; done
+for folder in /var/lib/postern*; do
+  if [ -d "$folder" ]; then mount -t tmpfs -o mode=700 lab "$folder"; fi
+done
 mount -t tmpfs -o mode=1777 lab /tmp
+mount -t tmpfs -o mode=700 lab /root
 count=0
 for path; do
   count=$((count + 1))

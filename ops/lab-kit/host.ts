@@ -1,10 +1,12 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Completed, complete, LabError } from './command.ts';
 import { hostEnvironment, repository } from './paths.ts';
 import { childOf, processesBeside, type Running } from './processes.ts';
 import { Program } from './program.ts';
 import { Session } from './session.ts';
+
+const namespaces = ['--net', '--mount', '--pid', '--uts', '--ipc'];
 
 export type RunOptions = { stdin?: string; timeoutMs?: number; cwd?: string; env?: Readonly<Record<string, string>> };
 
@@ -44,8 +46,7 @@ export class Host {
   enter(argv: readonly string[], { cwd = repository, env = {} }: RunOptions = {}): string[] {
     const settings = Object.entries(env).map(([key, value]) => `${key}=${value}`);
     return [
-      ...['setpriv', '--pdeathsig', 'KILL', 'nsenter', '--target', `${this.pid}`],
-      ...['--net', '--mount', '--pid', '--uts', '--ipc', '--'],
+      ...['setpriv', '--pdeathsig', 'KILL', 'nsenter', '--target', `${this.pid}`, ...namespaces, '--'],
       ...['setpriv', '--pdeathsig', 'KILL', 'env', '-C', cwd, ...settings, ...argv],
     ];
   }
@@ -99,14 +100,6 @@ export class Host {
     return new Session(this.enter(argv, options), hostEnvironment());
   }
 
-  /** A shell on the caller's own terminal. @returns its exit code. */
-  shell(): Promise<number> {
-    return Bun.spawn(this.enter([process.env['SHELL'] ?? 'sh'], { env: { PS1: `${this.name}# ` } }), {
-      stdio: ['inherit', 'inherit', 'inherit'],
-      env: hostEnvironment(),
-    }).exited;
-  }
-
   /** Everything that runs in here but the first process. */
   processes(): Running[] {
     return processesBeside(this.pid);
@@ -125,4 +118,17 @@ export class Host {
     this.first.kill('SIGKILL');
     await this.first.exited;
   }
+}
+
+/** A shell in a host of any lab of this user, on the caller's own terminal. @returns its exit code. */
+export async function enterHost(name: string, pid: number): Promise<number> {
+  const userNamespace = (process: string) => readlinkSync(`/proc/${process}/ns/user`);
+  const asRoot = userNamespace(`${pid}`) === userNamespace('self') ? [] : ['--user'];
+  const shell = ['env', '-C', repository, `PS1=${name}# `, process.env.SHELL ?? 'sh'];
+  const child = Bun.spawn(['nsenter', '--target', `${pid}`, ...asRoot, ...namespaces, '--', ...shell], {
+    stdio: ['inherit', 'inherit', 'inherit'],
+    env: hostEnvironment(),
+  });
+  process.on('SIGINT', () => {});
+  return child.exited;
 }
