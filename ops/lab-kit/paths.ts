@@ -4,9 +4,13 @@ import { dirname, join, resolve } from 'node:path';
 /** The folder of the product: hosts see it at the same place. */
 export const repository = resolve(import.meta.dir, '../..');
 
-/** What a host must see of the machine wherever it lies: the product and the program that runs it. */
+/** A host has these to itself, so what lies in them on the machine is hidden from it. */
+const hidden = ['/tmp/', '/run/', '/root/'];
+
+/** What a host must see of the machine nevertheless: the product and the programs that run it. */
 export function keptFolders(): readonly string[] {
-  return [repository, dirname(realpathSync(process.execPath)), nodeFolder()];
+  const needed = [repository, dirname(realpathSync(process.execPath)), nodeFolder()];
+  return needed.filter((folder) => hidden.some((start) => folder.startsWith(start)));
 }
 
 /** The environment of every program in the lab: nothing of the caller's but the terminal's kind. */
