@@ -47,6 +47,7 @@ export const InterfaceName = v.pipe(
   v.notValues(['.', '..'], 'is not an interface name'),
   v.examples(['br-internal']),
 );
+export type InterfaceName = v.InferOutput<typeof InterfaceName>;
 
 /** The address as an unsigned 32-bit number. */
 export function ipv4ToNumber(address: Ipv4): number {

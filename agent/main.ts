@@ -1,0 +1,97 @@
+import { Command, CommanderError } from 'commander';
+import * as v from 'valibot';
+import { describeStep } from './plan/describe.ts';
+import { closedNode, desiredNode, planNode } from './plan/node.ts';
+import { openSystem, runAgent, selfOf } from './run.ts';
+import { beAlone } from './system/alone.ts';
+import { openCache } from './system/cache.ts';
+import { AgentConfig, agentPaths, initialise, readConfig, SetupError, writeConfig } from './system/config.ts';
+import { missingPrerequisites } from './system/prerequisites.ts';
+import { tearDown } from './teardown.ts';
+
+const exitCodes = { failure: 1, usage: 2, machine: 6 } as const;
+
+/** This machine cannot be a node as it is; the message says what is missing and what to type. */
+class MachineError extends Error {
+  override readonly name = 'MachineError';
+  readonly code = 'machine-unfit';
+}
+
+const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+async function requireMachine(): Promise<void> {
+  const missing = await missingPrerequisites();
+  if (missing.length > 0) throw new MachineError(missing.join('\n'));
+}
+
+const program = new Command('postern-agent')
+  .description('Makes this machine the node that its master says it should be')
+  .exitOverride();
+
+const command = (name: string, description: string) =>
+  program
+    .command(name)
+    .description(description)
+    .option('--state-dir <directory>', 'where the node keeps its keys and its cache', '/var/lib/postern');
+
+command('init', "make the node's keys and print their public halves").action(async ({ stateDir }) => {
+  print(JSON.stringify(await initialise(agentPaths(stateDir))));
+});
+
+command('configure', 'say which node this is and who its master is')
+  .requiredOption('--node <name>', 'its name in the roster')
+  .requiredOption('--master <url>', 'https://HOST:PORT of the master')
+  .requiredOption('--root <thumbprint>', "thumbprint of the master's root key")
+  .option('--interface <name>', 'the tunnel interface', 'wg0')
+  .option('--listen-port <port>', 'the UDP port of WireGuard', '51820')
+  .action(async ({ stateDir, node, master, root, interface: interfaceName, listenPort }) => {
+    const input = { node, master, root, interface: interfaceName, listenPort: Number(listenPort) };
+    const config = v.safeParse(AgentConfig, input);
+    if (!config.success) {
+      const [issue] = config.issues;
+      throw new SetupError(`--${v.getDotPath(issue)?.replace('listenPort', 'listen-port')} ${issue.message}`);
+    }
+    await writeConfig(agentPaths(stateDir), config.output);
+  });
+
+command('run', 'keep the node as it should be until stopped; the tunnel stays').action(async ({ stateDir }) => {
+  await requireMachine();
+  const paths = agentPaths(stateDir);
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  await runAgent(paths, await readConfig(paths), stop.signal, log);
+  log('stopped; the tunnel and its rules stay');
+});
+
+command('plan', 'print what would be done now, and do nothing').action(async ({ stateDir }) => {
+  await requireMachine();
+  const paths = agentPaths(stateDir);
+  const config = await readConfig(paths);
+  const { snapshot, closedBecause } = await openCache(paths, config.root).load();
+  const self = await selfOf(paths, config);
+  const desired = snapshot === undefined ? closedNode(self) : desiredNode(snapshot, self);
+  if (closedBecause !== undefined) print(`closed: ${closedBecause}`);
+  const { node } = await openSystem(paths, config).system.observe(desired.tunnel?.forwarding ?? []);
+  const steps = planNode(node, desired);
+  print(steps.length === 0 ? 'nothing to do' : steps.map(describeStep).join('\n'));
+});
+
+command('teardown', 'remove the tunnel, the rules and the sets; keys and cache stay').action(async ({ stateDir }) => {
+  await requireMachine();
+  const paths = agentPaths(stateDir);
+  const config = await readConfig(paths);
+  const alone = await beAlone(paths.socket);
+  const { system, wireguard } = openSystem(paths, config);
+  await tearDown(system, wireguard, config.interface);
+  alone.close();
+});
+
+try {
+  await program.parseAsync();
+  process.exit(0);
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : exitCodes.usage);
+  process.stderr.write(`postern-agent: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(error instanceof MachineError ? exitCodes.machine : exitCodes.failure);
+}

@@ -1,0 +1,71 @@
+import type { AgentReport, Load } from '#contract/agent.ts';
+import type { PassReport } from './reconcile.ts';
+
+/**
+ * Sends reports one after the other; of those that wait, only the newest is sent, with the drift of all. Nothing waits
+ * for it: a node works the same with nobody listening.
+ */
+export interface Outbox {
+  /** `distrust` is why the newest snapshot was not taken. */
+  send(pass: PassReport, distrust: string | undefined, load: Load | undefined): void;
+  /** Tells at once that the newest snapshot is refused, or no longer. */
+  sendDistrust(distrust: string | undefined): void;
+}
+
+const maxDrift = 100;
+
+export function createOutbox(post: (report: AgentReport) => Promise<void>, log: (line: string) => void): Outbox {
+  let last: PassReport | undefined;
+  let drift: readonly string[] = [];
+  let waiting: AgentReport | undefined;
+  let isSending = false;
+
+  const sendAll = async () => {
+    if (isSending) return;
+    isSending = true;
+    while (waiting !== undefined) {
+      const report: AgentReport = { ...waiting, drift: [...drift] };
+      waiting = undefined;
+      const told = drift;
+      try {
+        await post(report);
+        drift = drift.slice(told.length);
+      } catch (error) {
+        log(`the report was not delivered: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    isSending = false;
+  };
+  const put = (pass: PassReport, distrust: string | undefined, load: Load | undefined) => {
+    waiting = reportOf(pass, distrust, load);
+    sendAll();
+  };
+
+  return {
+    send(pass, distrust, load) {
+      last = { ...pass, wireguard: undefined };
+      drift = [...drift, ...pass.drift].slice(-maxDrift);
+      put(pass, distrust, load);
+    },
+    sendDistrust(distrust) {
+      if (last !== undefined) put(last, distrust, undefined);
+    },
+  };
+}
+
+function reportOf(pass: PassReport, distrust: string | undefined, load: Load | undefined): AgentReport {
+  const problem = [distrust, pass.problem].filter((text) => text !== undefined).join('; ');
+  const peers = pass.wireguard?.peers.map(({ publicKey, latestHandshake, receivedBytes, sentBytes }) => ({
+    publicKey,
+    latestHandshake,
+    receivedBytes,
+    sentBytes,
+  }));
+  return {
+    drift: [],
+    ...(pass.applied === undefined ? {} : { applied: pass.applied }),
+    ...(problem === '' ? {} : { problem: problem.slice(0, 1000) }),
+    ...(peers === undefined ? {} : { peers }),
+    ...(load === undefined ? {} : { load }),
+  };
+}

@@ -1,0 +1,179 @@
+import type { InterfaceName } from '#contract/network.ts';
+import type { Snapshot, Version } from '#contract/snapshot.ts';
+import type { ObservedInterface } from '#contract/wg.ts';
+import { describeStep } from './plan/describe.ts';
+import { afterSteps } from './plan/model.ts';
+import {
+  closedNode,
+  type DesiredNode,
+  desiredNode,
+  type NodeSelf,
+  type ObservedNode,
+  planNode,
+  type Step,
+} from './plan/node.ts';
+import type { NodeSystem } from './system/node.ts';
+
+/** What a pass leads to, told at once when steps were done and again after the look that checks them. */
+export type PassReport = {
+  applied: Version | undefined;
+  drift: readonly string[];
+  problem: string | undefined;
+  wireguard: ObservedInterface | undefined;
+  /** Looked at after the steps, not only believed. */
+  isVerified: boolean;
+};
+
+export interface Reconciler {
+  /** A new goal; the pass under way gives way to it. Undefined closes the node. */
+  aimFor(snapshot: Snapshot | undefined): void;
+  /** Passes until stopped: for each new goal, and by itself every `everyMs`. */
+  run(): Promise<void>;
+  stop(): void;
+}
+
+export type ReconcilerOptions = {
+  system: NodeSystem;
+  self: NodeSelf;
+  everyMs: number;
+  report: (report: PassReport) => void;
+  log: (line: string) => void;
+};
+
+type Goal = { snapshot: Snapshot | undefined; desired: DesiredNode; devices: readonly InterfaceName[] };
+
+/** The plan still had steps after it was applied: something undoes them, or the kernel took them otherwise. */
+export class Unsettled extends Error {
+  override readonly name = 'Unsettled';
+  readonly code = 'unsettled';
+
+  constructor(steps: readonly Step[]) {
+    super(`the node does not stay as it was made: still to do: ${steps.slice(0, 3).map(describeStep).join('; ')}`);
+  }
+}
+
+/**
+ * The loop. A pass reads everything, applies the difference and reads again; it never depends on why it was started,
+ * so a missed notice costs one interval and a crash half-way is repaired by the next pass.
+ *
+ * One shortcut: a new goal is planned from what the last pass has seen, applied and reported, and only then looked at.
+ * So a revocation waits for no observation.
+ */
+export function createReconciler({ system, self, everyMs, report, log }: ReconcilerOptions): Reconciler {
+  let goal = goalOf(undefined, self);
+  let reached: Goal | undefined;
+  let belief: ObservedNode | undefined;
+  let problem: string | undefined;
+  let wake = Promise.withResolvers<'wake'>();
+  let failures = 0;
+  let isStopped = false;
+
+  const applied = () => (reached?.desired.tunnel === undefined ? undefined : versionOf(reached.snapshot));
+  const tell = (wireguard: ObservedInterface | undefined, drift: readonly string[], isVerified: boolean) =>
+    report({ applied: applied(), drift, problem, wireguard, isVerified });
+
+  const carryOut = async (from: ObservedNode, steps: readonly Step[], towards: Goal) => {
+    belief = undefined;
+    await system.apply(steps);
+    belief = afterSteps(from, steps, { name: self.interface, publicKey: self.publicKey });
+    reached = towards;
+  };
+
+  const shortcut = async (towards: Goal) => {
+    const known = belief;
+    if (known === undefined || towards === reached) return;
+    if (towards.devices.some((device) => !known.tunnel.forwarding.has(device))) return;
+    try {
+      await carryOut(known, planNode(known, towards.desired), towards);
+    } catch (error) {
+      // The node is not as it was last seen. What follows looks first.
+      log(messageOf(error));
+      return;
+    }
+    problem = problemOf(towards, known);
+    tell(undefined, [], false);
+  };
+
+  /** Gives up looking when a newer goal comes: looking changes nothing, and the goal should not wait. */
+  const look = async (towards: Goal) => {
+    const looking = system.observe(towards.devices);
+    const first = await Promise.race([looking, wake.promise]);
+    if (first !== 'wake') return first;
+    looking.catch(() => undefined);
+    return undefined;
+  };
+
+  const pass = async () => {
+    const towards = goal;
+    await shortcut(towards);
+    const isRepair = towards === reached;
+    const seen = await look(towards);
+    if (seen === undefined) return;
+    const steps = planNode(seen.node, towards.desired);
+    let { wireguard } = seen;
+    belief = seen.node;
+    if (steps.length > 0) {
+      await carryOut(seen.node, steps, towards);
+      for (const step of steps) log(`${isRepair ? 'repaired' : 'done'}: ${describeStep(step)}`);
+      const after = await system.observe(towards.devices);
+      belief = after.node;
+      wireguard = after.wireguard;
+      const remaining = planNode(after.node, towards.desired);
+      if (remaining.length > 0) throw new Unsettled(remaining);
+    }
+    reached = towards;
+    problem = problemOf(towards, belief);
+    tell(wireguard, isRepair ? steps.slice(0, 100).map(describeStep) : [], true);
+  };
+
+  return {
+    aimFor(snapshot) {
+      goal = goalOf(snapshot, self);
+      wake.resolve('wake');
+    },
+
+    async run() {
+      while (!isStopped) {
+        wake = Promise.withResolvers();
+        try {
+          await pass();
+          failures = 0;
+        } catch (error) {
+          belief = undefined;
+          problem = messageOf(error);
+          log(problem);
+          tell(undefined, [], false);
+          failures += 1;
+        }
+        const pauseMs = failures === 0 ? everyMs : Math.min(everyMs, 500 * 2 ** failures);
+        if (!isStopped) await Promise.race([wake.promise, Bun.sleep(pauseMs)]);
+      }
+    },
+
+    stop() {
+      isStopped = true;
+      wake.resolve('wake');
+    },
+  };
+}
+
+function goalOf(snapshot: Snapshot | undefined, self: NodeSelf): Goal {
+  const desired = snapshot === undefined ? closedNode(self) : desiredNode(snapshot, self);
+  return { snapshot, desired, devices: desired.tunnel?.forwarding ?? [] };
+}
+
+/** Trouble that keeps nothing else from being in force. */
+function problemOf({ snapshot, desired, devices }: Goal, observed: ObservedNode): string | undefined {
+  if (snapshot !== undefined && desired.tunnel === undefined) return 'this node is not in the snapshot: it is closed';
+  const missing = devices.filter((device) => !observed.tunnel.forwarding.has(device));
+  if (missing.length === 0) return undefined;
+  return `no interface ${missing.join(', ')} on this machine: the networks behind it cannot be reached`;
+}
+
+function versionOf(snapshot: Snapshot | undefined): Version | undefined {
+  return snapshot && { epoch: snapshot.epoch, revision: snapshot.revision };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

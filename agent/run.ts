@@ -1,0 +1,116 @@
+import type { AgentReport, CachedBundle } from '#contract/agent.ts';
+import type { Snapshot } from '#contract/snapshot.ts';
+import { publicKeyOf } from './formats/wireguard-key.ts';
+import { createOutbox } from './outbox.ts';
+import { createReconciler, type PassReport } from './reconcile.ts';
+import { beAlone } from './system/alone.ts';
+import { openCache } from './system/cache.ts';
+import { runCommand } from './system/command.ts';
+import { type AgentConfig, type AgentPaths, readAgentKey, readWireguardKey } from './system/config.ts';
+import { followMaster } from './system/follow.ts';
+import { hasAddress } from './system/link.ts';
+import { watchLoad } from './system/load.ts';
+import { connectMaster } from './system/master.ts';
+import { openNodeSystem } from './system/node.ts';
+import { openResponder } from './system/responder.ts';
+import { openWireGuard } from './system/wireguard.ts';
+
+export const driftEveryMs = 10_000;
+
+/** The parts that read and change this machine; `run`, `plan` and `teardown` share them. */
+export function openSystem(paths: AgentPaths, config: AgentConfig) {
+  const wireguard = openWireGuard({
+    run: runCommand,
+    name: config.interface,
+    keyFile: paths.wireguardKey,
+    readKey: () => readWireguardKey(paths),
+  });
+  const system = openNodeSystem({ run: runCommand, wireguard, name: config.interface, journal: paths.journal });
+  return { wireguard, system };
+}
+
+export async function selfOf(paths: AgentPaths, config: AgentConfig) {
+  const publicKey = publicKeyOf(await readWireguardKey(paths));
+  return { node: config.node, interface: config.interface, listenPort: config.listenPort, publicKey };
+}
+
+/** Runs until `stop` is aborted. The tunnel, the rules and the peers stay as they are. */
+export async function runAgent(
+  paths: AgentPaths,
+  config: AgentConfig,
+  stop: AbortSignal,
+  log: (line: string) => void,
+): Promise<void> {
+  const alone = await beAlone(paths.socket);
+  const { system } = openSystem(paths, config);
+  const cache = openCache(paths, config.root);
+  const master = connectMaster({
+    url: config.master,
+    node: config.node,
+    key: await readAgentKey(paths),
+    now: () => new Date(),
+  });
+  const load = watchLoad();
+  const responder = openResponder(log);
+  const outbox = createOutbox((report: AgentReport) => master.report(report), log);
+
+  const cached = await cache.load();
+  let snapshot: Snapshot | undefined = cached.snapshot;
+  let bundles: readonly CachedBundle[] = cached.bundles;
+  let distrust = cached.closedBecause;
+  let healthy = false;
+  if (distrust !== undefined) log(`closed: ${distrust}`);
+
+  const refreshResponder = async () => {
+    const node = snapshot?.nodes.find((candidate) => candidate.name === config.node);
+    if (snapshot === undefined || node === undefined) return responder.close();
+    responder.update({ node: node.name, version: snapshot, devices: snapshot.devices, bundles, healthy });
+    if (!hasAddress(node.tunnelAddress)) return;
+    await responder.listen(node.tunnelAddress).catch((error: Error) => log(`answering probes: ${error.message}`));
+  };
+  const onPass = (pass: PassReport) => {
+    healthy = pass.applied !== undefined && pass.problem === undefined;
+    outbox.send(pass, distrust, load.latest());
+    refreshResponder();
+  };
+
+  const reconciler = createReconciler({
+    system,
+    self: await selfOf(paths, config),
+    everyMs: driftEveryMs,
+    report: onPass,
+    log,
+  });
+  if (snapshot !== undefined) reconciler.aimFor(snapshot);
+
+  stop.addEventListener('abort', () => reconciler.stop());
+  const following = followMaster(
+    {
+      master,
+      cache,
+      now: () => new Date(),
+      log,
+      isStopped: () => stop.aborted,
+      onSnapshot: (next) => {
+        snapshot = next;
+        reconciler.aimFor(next);
+      },
+      onBundles: (next) => {
+        bundles = next;
+        refreshResponder();
+      },
+      onProblem: (problem) => {
+        if (problem === distrust) return;
+        distrust = problem;
+        outbox.sendDistrust(problem);
+      },
+    },
+    snapshot,
+    bundles,
+  );
+  following.catch((error: Error) => log(error.message));
+  await reconciler.run();
+  responder.close();
+  load.stop();
+  alone.close();
+}

@@ -1,0 +1,125 @@
+import type { CachedBundle } from '#contract/agent.ts';
+import { compareVersions, type Snapshot } from '#contract/snapshot.ts';
+import type { TrustList } from '#contract/trust.ts';
+import { TrustError } from '../formats/signed.ts';
+import { type Cache, SnapshotRefused, versionText } from './cache.ts';
+import type { Master } from './master.ts';
+
+export type Follow = {
+  master: Master;
+  cache: Cache;
+  now: () => Date;
+  /** A verified snapshot, newer than or the same as the one before. */
+  onSnapshot: (snapshot: Snapshot) => void;
+  onBundles: (bundles: readonly CachedBundle[]) => void;
+  /** Why the newest snapshot is not taken, or that the master cannot be reached; undefined when all is well again. */
+  onProblem: (problem: string | undefined) => void;
+  log: (line: string) => void;
+  isStopped: () => boolean;
+};
+
+const retryMs = { first: 500, most: 20_000 };
+
+/**
+ * Keeps up with the master: listens for notices, fetches what is newer, and looks by itself every 15 to 30 s in case a
+ * notice was lost. While the master cannot be reached, whatever is in force stays.
+ */
+export async function followMaster(follow: Follow, cached: Snapshot | undefined, bundles: readonly CachedBundle[]) {
+  const state: State = {
+    snapshot: cached,
+    bundlesOf: undefined,
+    bundles: new Map(bundles.map((bundle) => [bundle.publicKey, bundle])),
+  };
+  let delay = retryMs.first;
+  while (!follow.isStopped()) {
+    try {
+      await followOnce(follow, state, () => {
+        delay = retryMs.first;
+      });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      follow.log(reason);
+      if (isRefusal(error)) follow.onProblem(reason);
+    }
+    await Bun.sleep(delay * (0.5 + Math.random()));
+    delay = Math.min(delay * 2, retryMs.most);
+  }
+}
+
+type State = {
+  snapshot: Snapshot | undefined;
+  /** The version whose bundles were fetched; behind the snapshot's after a failure in between. */
+  bundlesOf: string | undefined;
+  bundles: Map<string, CachedBundle>;
+};
+
+function isRefusal(error: unknown): error is TrustError | SnapshotRefused {
+  return error instanceof TrustError || error instanceof SnapshotRefused;
+}
+
+/** One life of the channel: ends, by throwing or returning, when the connection does. */
+async function followOnce(follow: Follow, state: State, onOpen: () => void): Promise<void> {
+  const { master, cache } = follow;
+  let trust: TrustList = await master.fetchTrust((text) => cache.keepTrust(text));
+  let wake = Promise.withResolvers<void>();
+  const channel = await master.openChannel((notice) => {
+    if (state.snapshot === undefined || compareVersions(notice, state.snapshot) !== 0) wake.resolve();
+  });
+  onOpen();
+  follow.log('the channel to the master is open');
+  let ended: string | undefined;
+  channel.closed.then((reason) => {
+    ended = reason;
+    wake.resolve();
+  });
+  try {
+    while (ended === undefined && !follow.isStopped()) {
+      try {
+        await fetchNewer(follow, state, trust);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        follow.log(error.message);
+        follow.onProblem(error.message);
+        // The snapshot may be signed by a key that is newer than the list we have.
+        trust = await master.fetchTrust((text) => cache.keepTrust(text));
+      }
+      const timer = setTimeout(() => wake.resolve(), 15_000 + Math.random() * 15_000);
+      await wake.promise;
+      clearTimeout(timer);
+      wake = Promise.withResolvers();
+    }
+  } finally {
+    channel.close();
+  }
+  if (ended !== undefined) follow.log(`the channel to the master ended: ${ended}`);
+}
+
+async function fetchNewer(follow: Follow, state: State, trust: TrustList): Promise<void> {
+  const { master, cache, now } = follow;
+  const text = await master.fetchSnapshot(state.snapshot && versionText(state.snapshot));
+  if (text !== undefined) {
+    const snapshot = await cache.keepSnapshot(text, trust, now());
+    // Revisions of another epoch say nothing about this one's.
+    if (snapshot.epoch !== state.snapshot?.epoch) state.bundles.clear();
+    state.snapshot = snapshot;
+    follow.onSnapshot(snapshot);
+  }
+  follow.onProblem(undefined);
+  const { snapshot } = state;
+  if (snapshot === undefined || state.bundlesOf === versionText(snapshot)) return;
+  await refreshBundles(follow, state, snapshot);
+  state.bundlesOf = versionText(snapshot);
+}
+
+/** After the snapshot is on its way, never before: nobody waits for bundles to be let in or thrown out. */
+async function refreshBundles(follow: Follow, state: State, snapshot: Snapshot): Promise<void> {
+  const after = Math.max(0, ...[...state.bundles.values()].map((bundle) => bundle.revision));
+  const known = new Set(snapshot.devices.map((device) => device.publicKey));
+  const isComplete = [...known].every((key) => state.bundles.has(key));
+  for (const bundle of await follow.master.fetchBundles(isComplete ? after : 0))
+    state.bundles.set(bundle.publicKey, bundle);
+  for (const key of state.bundles.keys()) if (!known.has(key)) state.bundles.delete(key);
+  const bundles = [...state.bundles.values()];
+  await follow.cache.keepBundles(bundles);
+  follow.onBundles(bundles);
+}

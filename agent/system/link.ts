@@ -1,0 +1,49 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import * as v from 'valibot';
+import type { InterfaceName } from '#contract/network.ts';
+import type { RunCommand } from './command.ts';
+
+export type ObservedLink = { mtu: number; isUp: boolean; addresses: readonly string[] };
+
+const IpOutput = v.array(
+  v.object({
+    mtu: v.number(),
+    flags: v.array(v.string()),
+    addr_info: v.array(v.object({ family: v.string(), local: v.string(), prefixlen: v.number() })),
+  }),
+);
+
+/** The link's own properties; it must exist. */
+export async function observeLink(run: RunCommand, name: InterfaceName): Promise<ObservedLink> {
+  const [link] = v.parse(IpOutput, JSON.parse(await run(['ip', '-json', 'address', 'show', 'dev', name])));
+  if (link === undefined) throw new SyntaxError(`ip address show dev ${name}: no interface in the answer`);
+  return {
+    mtu: link.mtu,
+    isUp: link.flags.includes('UP'),
+    addresses: link.addr_info
+      .filter(({ family }) => family === 'inet')
+      .map(({ local, prefixlen }) => `${local}/${prefixlen}`),
+  };
+}
+
+const forwardingPath = (device: InterfaceName) => `/proc/sys/net/ipv4/conf/${device}/forwarding`;
+
+/** Whether packets that come in by a device are forwarded; undefined when there is no such device. */
+export async function readForwarding(device: InterfaceName): Promise<boolean | undefined> {
+  try {
+    return (await readFile(forwardingPath(device), 'utf8')).trim() !== '0';
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+export async function writeForwarding(device: InterfaceName, enabled: boolean): Promise<void> {
+  await writeFile(forwardingPath(device), enabled ? '1' : '0');
+}
+
+/** Whether an address is on this machine now, so that a socket can be bound to it. */
+export function hasAddress(address: string): boolean {
+  return Object.values(networkInterfaces()).some((list) => list?.some((entry) => entry.address === address));
+}

@@ -1,0 +1,124 @@
+import * as v from 'valibot';
+import { type AgentReport, CachedBundle, type RevisionNotice } from '#contract/agent.ts';
+import { TokenAnswer, TokenRequest } from '#contract/enrolment.ts';
+import { Problem } from '#contract/problem.ts';
+import type { TrustList } from '#contract/trust.ts';
+import { type Channel, openChannel } from './channel.ts';
+import { type AgentKey, signAssertion } from './config.ts';
+import { type Answer, type Ask, askOnce, MasterUnreachable, openPinned } from './pinned.ts';
+
+/** What the agent asks of the master. Every connection's certificate is looked at before a token goes over it. */
+export interface Master {
+  /**
+   * Fetches the signed list of keys and holds the connection it came by against it. `keep` verifies it.
+   * Nothing else can be asked before this has succeeded once.
+   */
+  fetchTrust(keep: (text: string) => Promise<TrustList>): Promise<TrustList>;
+  /** The signed snapshot, or undefined when it still is the one with this tag. */
+  fetchSnapshot(etag: string | undefined): Promise<string | undefined>;
+  /** The bundles that are newer than a revision. */
+  fetchBundles(after: number): Promise<readonly CachedBundle[]>;
+  report(report: AgentReport): Promise<void>;
+  openChannel(onNotice: (notice: RevisionNotice) => void): Promise<Channel>;
+}
+
+const Bundles = v.object({ items: v.array(CachedBundle) });
+
+export type MasterOptions = { url: string; node: string; key: AgentKey; now: () => Date };
+
+export function connectMaster({ url: address, node, key, now }: MasterOptions): Master {
+  const url = new URL(address);
+  let pins: ReadonlySet<string> = new Set();
+  let token: { text: string; renewAt: number } | undefined;
+
+  const open = () => openPinned(url, (spki) => pins.has(spki));
+  const ask = async (request: Ask): Promise<Answer> => askOnce(await open(), url, request);
+
+  const freshToken = async (): Promise<string> => {
+    if (token !== undefined && performance.now() < token.renewAt) return token.text;
+    const assertion = await signAssertion(key, node, now());
+    const body = JSON.stringify(v.parse(TokenRequest, { assertion }));
+    const answer = await ask({
+      method: 'POST',
+      path: '/v1/agent/tokens',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    const { token: text, expiresAt } = v.parse(TokenAnswer, JSON.parse(expectStatus(answer, [200], 'a token').body));
+    const lifetimeMs = new Date(expiresAt).getTime() - now().getTime();
+    // Our clock may differ from the master's; the monotonic one decides, and a refused token is replaced anyway.
+    token = { text, renewAt: performance.now() + Math.max(30_000, Math.min(lifetimeMs, 600_000) - 60_000) };
+    return text;
+  };
+
+  const askWithToken = async (request: Ask, isAgain = false): Promise<Answer> => {
+    const authorization = `Bearer ${await freshToken()}`;
+    const answer = await ask({ ...request, headers: { ...request.headers, authorization } });
+    if (answer.status !== 401 || isAgain) return answer;
+    token = undefined;
+    return askWithToken(request, true);
+  };
+
+  return {
+    async fetchTrust(keep) {
+      let shown = '';
+      const socket = await openPinned(url, (spki) => {
+        shown = spki;
+        return true;
+      });
+      const answer = await askOnce(socket, url, { method: 'GET', path: '/v1/trust' });
+      const trust = await keep(expectStatus(answer, [200], 'the list of keys').body.trim());
+      if (!trust.tls.includes(shown))
+        throw new MasterUnreachable(
+          `${url.origin} shows a certificate that the list of keys does not name; somebody may be in the middle`,
+        );
+      pins = new Set(trust.tls);
+      return trust;
+    },
+
+    async fetchSnapshot(etag) {
+      const headers: Record<string, string> = etag === undefined ? {} : { 'if-none-match': `"${etag}"` };
+      const answer = await askWithToken({ method: 'GET', path: '/v1/agent/snapshot', headers });
+      return expectStatus(answer, [200, 304], 'the snapshot').status === 304 ? undefined : answer.body.trim();
+    },
+
+    async fetchBundles(after) {
+      const answer = await askWithToken({ method: 'GET', path: `/v1/agent/bundles?after=${after}` });
+      return v.parse(Bundles, JSON.parse(expectStatus(answer, [200], 'the bundles').body)).items;
+    },
+
+    async report(report) {
+      const headers = { 'content-type': 'application/json' };
+      const body = JSON.stringify(report);
+      expectStatus(
+        await askWithToken({ method: 'POST', path: '/v1/agent/reports', headers, body }),
+        [204],
+        'the report',
+      );
+    },
+
+    async openChannel(onNotice) {
+      const text = await freshToken();
+      try {
+        return await openChannel(await open(), url, text, onNotice);
+      } catch (error) {
+        token = undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+function expectStatus(answer: Answer, statuses: readonly number[], what: string): Answer {
+  if (statuses.includes(answer.status)) return answer;
+  throw new MasterUnreachable(`the master answered ${answer.status} when asked for ${what}${problemText(answer)}`);
+}
+
+function problemText({ body }: Answer): string {
+  try {
+    const { title, detail } = v.parse(Problem, JSON.parse(body));
+    return `: ${title}${detail === undefined ? '' : `. ${detail}`}`;
+  } catch {
+    return '';
+  }
+}

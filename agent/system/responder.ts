@@ -1,0 +1,170 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { createServer, type Server } from 'node:http';
+import * as v from 'valibot';
+import type { CachedBundle } from '#contract/agent.ts';
+import type { Ipv4 } from '#contract/network.ts';
+import { agentPort, type Hint, type ProbeAnswer, ProbeRequest } from '#contract/probe.ts';
+import { problem } from '#contract/problem.ts';
+import type { RosterDevice } from '#contract/roster.ts';
+import type { Version } from '#contract/snapshot.ts';
+import { type Allowance, takeOne } from '../plan/allowance.ts';
+
+/** What the responder knows about the moment. It answers nobody else than these devices. */
+export type Known = {
+  node: string;
+  version: Version;
+  devices: readonly Pick<RosterDevice, 'address' | 'publicKey'>[];
+  bundles: readonly CachedBundle[];
+  healthy: boolean;
+};
+
+/** Answers devices inside the tunnel. Their source address is proof: WireGuard lets each send from its own only. */
+export interface Responder {
+  update(known: Known): void;
+  /** Binds to the node's tunnel address; again with the same address changes nothing. */
+  listen(address: Ipv4): Promise<void>;
+  close(): void;
+}
+
+const limit = { burst: 60, perSecond: 20 };
+/** A device that has not probed for this long has another port by now, if it is there at all. */
+const rememberAskerMs = 10 * 60_000;
+const hint = Buffer.from(JSON.stringify({ hint: 'probe' } satisfies Hint));
+
+type Asker = { publicKey: string; bundle: CachedBundle | undefined };
+
+export function openResponder(log: (line: string) => void): Responder {
+  let known: Known | undefined;
+  let askers: ReadonlyMap<Ipv4, Asker> = new Map();
+  let bound: { address: Ipv4; udp: Socket; tcp: Server } | undefined;
+  const allowances = new Map<Ipv4, Allowance>();
+  const lastProbes = new Map<Ipv4, { port: number; at: number }>();
+
+  const mayAnswer = (address: Ipv4) => {
+    const after = takeOne(allowances.get(address), performance.now(), limit);
+    if (after !== undefined) allowances.set(address, after);
+    return after !== undefined;
+  };
+
+  const answerProbe = (udp: Socket, message: Buffer, address: Ipv4, port: number) => {
+    const asker = askers.get(address);
+    if (known === undefined || asker === undefined || !mayAnswer(address)) return;
+    lastProbes.set(address, { port, at: performance.now() });
+    const answer = probeAnswer(message, known, asker);
+    if (answer !== undefined) udp.send(answer, port, address);
+  };
+
+  const close = () => {
+    bound?.udp.close();
+    bound?.tcp.close();
+    bound?.tcp.closeAllConnections();
+    bound = undefined;
+  };
+
+  return {
+    update(next) {
+      const before = askers;
+      known = next;
+      askers = askersOf(next);
+      for (const address of [...allowances.keys()]) if (!askers.has(address)) allowances.delete(address);
+      for (const [address, asker] of askers) {
+        const probe = lastProbes.get(address);
+        const hadRevision = before.get(address)?.bundle?.revision ?? Number.POSITIVE_INFINITY;
+        const isNewer = (asker.bundle?.revision ?? 0) > hadRevision;
+        if (isNewer && probe !== undefined && performance.now() - probe.at < rememberAskerMs)
+          bound?.udp.send(hint, probe.port, address);
+      }
+      for (const address of [...lastProbes.keys()]) if (!askers.has(address)) lastProbes.delete(address);
+    },
+
+    async listen(address) {
+      if (bound?.address === address) return;
+      close();
+      const udp = await bindUdp(address);
+      udp.on('message', (message, from) => answerProbe(udp, message, from.address, from.port));
+      udp.on('error', (error) => log(`probes: ${error.message}`));
+      try {
+        const tcp = await listenTcp(address, (asker) =>
+          mayAnswer(asker) ? askers.get(asker)?.bundle?.bundle : 'later',
+        );
+        bound = { address, udp, tcp };
+      } catch (error) {
+        udp.close();
+        throw error;
+      }
+    },
+
+    close,
+  };
+}
+
+function askersOf({ devices, bundles }: Known): ReadonlyMap<Ipv4, Asker> {
+  const byKey = new Map(bundles.map((bundle) => [bundle.publicKey, bundle]));
+  return new Map(devices.map(({ address, publicKey }) => [address, { publicKey, bundle: byKey.get(publicKey) }]));
+}
+
+/** The answer to a probe; undefined for anything else, and when it would be longer than what was asked. */
+export function probeAnswer(message: Buffer, known: Known, asker: Asker): Buffer | undefined {
+  const nonce = readNonce(message);
+  if (nonce === undefined) return undefined;
+  const answer: ProbeAnswer = {
+    nonce,
+    node: known.node,
+    epoch: known.version.epoch,
+    revision: known.version.revision,
+    // What can be fetched here now; a larger number would only be asked for in vain.
+    bundleRevision: asker.bundle?.revision ?? 0,
+    healthy: known.healthy,
+  };
+  const text = Buffer.from(JSON.stringify(answer));
+  return text.length <= message.length ? text : undefined;
+}
+
+function readNonce(message: Buffer): string | undefined {
+  if (message.length > 2048) return undefined;
+  try {
+    return v.parse(ProbeRequest, JSON.parse(message.toString('utf8'))).nonce;
+  } catch {
+    return undefined;
+  }
+}
+
+function bindUdp(address: Ipv4): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket('udp4');
+    socket.once('error', reject);
+    socket.bind({ address, port: agentPort, exclusive: true }, () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+  });
+}
+
+function listenTcp(address: Ipv4, bundleFor: (asker: Ipv4) => string | 'later' | undefined): Promise<Server> {
+  const server = createServer(
+    { requestTimeout: 5_000, headersTimeout: 5_000, keepAliveTimeout: 1_000 },
+    (request, response) => {
+      const send = (status: number, type: string, body: string) =>
+        response
+          .writeHead(status, { 'content-type': type, 'cache-control': 'no-store', connection: 'close' })
+          .end(body);
+      const refuse = (code: 'not-found' | 'method-not-allowed' | 'too-many-requests') => {
+        const document = problem(code);
+        send(document.status, 'application/problem+json', JSON.stringify(document));
+      };
+      if (request.url !== '/v1/bundle') return refuse('not-found');
+      if (request.method !== 'GET') return refuse('method-not-allowed');
+      const bundle = bundleFor(request.socket.remoteAddress ?? '');
+      if (bundle === 'later') return refuse('too-many-requests');
+      if (bundle === undefined) return refuse('not-found');
+      send(200, 'application/jose', bundle);
+    },
+  );
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: address, port: agentPort, exclusive: true }, () => {
+      server.off('error', reject);
+      resolve(server);
+    });
+  });
+}
