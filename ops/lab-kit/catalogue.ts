@@ -1,8 +1,10 @@
 import type { Scenario } from './scenario.ts';
 import { lab } from './scenarios/lab.ts';
+import { mitm } from './scenarios/mitm.ts';
+import { onboarding } from './scenarios/onboarding.ts';
 
 /** Everything `ops/lab run` knows. */
-export const scenarios: readonly Scenario[] = [lab];
+export const scenarios: readonly Scenario[] = [lab, onboarding, mitm];
 
 /** Everything `ops/bench` knows. */
 export const benchmarks: readonly Scenario[] = [];

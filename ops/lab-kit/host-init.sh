@@ -58,6 +58,6 @@ printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" >/etc/hosts
 echo '# A lab host starts without a resolver.' >/etc/resolv.conf
 ip link set lo up
 
-echo ready
 cat <&3 >/dev/null &
+echo ready
 wait $! || true

@@ -18,12 +18,20 @@ export class Host {
   readonly name: string;
   /** Its first process, as the machine sees it. */
   readonly pid: number;
+  /** Its first process and that one's ear: the host ends when either does. */
+  private readonly own: readonly [number, number];
   private readonly first: Bun.Subprocess<'pipe', 'pipe', 'inherit'>;
   private readonly logs: string;
 
-  private constructor(name: string, pid: number, first: Bun.Subprocess<'pipe', 'pipe', 'inherit'>, logs: string) {
+  private constructor(
+    name: string,
+    own: readonly [number, number],
+    first: Bun.Subprocess<'pipe', 'pipe', 'inherit'>,
+    logs: string,
+  ) {
     this.name = name;
-    this.pid = pid;
+    this.own = own;
+    this.pid = own[0];
     this.first = first;
     this.logs = logs;
   }
@@ -38,8 +46,9 @@ export class Host {
     );
     const { value } = await first.stdout.getReader().read();
     const pid = childOf(first.pid);
-    if (value === undefined || pid === undefined) throw new LabError(`host ${name} did not start`);
-    return new Host(name, pid, first, logs);
+    const ear = pid === undefined ? undefined : childOf(pid);
+    if (value === undefined || pid === undefined || ear === undefined) throw new LabError(`host ${name} did not start`);
+    return new Host(name, [pid, ear], first, logs);
   }
 
   /** How to run something in here from outside. */
@@ -100,15 +109,17 @@ export class Host {
     return new Session(this.enter(argv, options), hostEnvironment());
   }
 
-  /** Everything that runs in here but the first process. */
+  /** Everything that runs in here, but what holds the host itself. */
   processes(): Running[] {
-    return processesBeside(this.pid);
+    return processesBeside(this.own);
   }
 
-  /** Kills every program whose command line matches, at once and without a word. @returns how many. */
-  kill9(matching: RegExp): number {
+  /** Kills every program whose command line matches, without a word, and waits until they are gone. @returns how many. */
+  async kill9(matching: RegExp): Promise<number> {
     const found = this.processes().filter(({ argv }) => matching.test(argv));
-    for (const { pid } of found) process.kill(pid, 'SIGKILL');
+    for (const { pid } of found) kill(pid);
+    const left = () => this.processes().filter((one) => found.some(({ pid }) => pid === one.pid));
+    while (left().length > 0) await Bun.sleep(5);
     return found.length;
   }
 
@@ -117,6 +128,15 @@ export class Host {
     this.first.stdin.end();
     this.first.kill('SIGKILL');
     await this.first.exited;
+  }
+}
+
+/** Processes end while one looks: one that has gone needs no killing. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }
 

@@ -20,6 +20,8 @@ const programs = {
   wg: 'wireguard-tools',
   'wireguard-go': 'wireguard-go',
   curl: 'curl',
+  openssl: 'openssl',
+  nft: 'nftables',
   ping: 'iputils-ping',
   node: 'nodejs',
 } as const;

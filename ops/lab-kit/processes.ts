@@ -8,12 +8,12 @@ export function childOf(parent: number): number | undefined {
   return pids().find((pid) => field(pid, 'PPid') === parent);
 }
 
-/** Every live process in the pid namespace of `first`, but `first` itself. */
-export function processesBeside(first: number): Running[] {
-  const namespace = namespaceOf(first);
+/** Every live process in the pid namespace of the first of `own`, but those. */
+export function processesBeside(own: readonly number[]): Running[] {
+  const namespace = namespaceOf(own[0] ?? 0);
   if (namespace === undefined) return [];
   return pids()
-    .filter((pid) => pid !== first && namespaceOf(pid) === namespace)
+    .filter((pid) => !own.includes(pid) && namespaceOf(pid) === namespace)
     .map((pid) => ({ pid, argv: read(`/proc/${pid}/cmdline`).split('\0').join(' ').trim() }))
     .filter(({ argv }) => argv !== '');
 }

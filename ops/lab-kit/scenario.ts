@@ -3,15 +3,18 @@ import type { Lab } from './lab.ts';
 
 export type StepResult = { name: string; passed: boolean; ms: number; detail?: string };
 
+/** What a step does; `note` says what it saw, for the report. */
+export type StepBody<Value> = (note: (detail: string) => void) => Promise<Value>;
+
 /** What a scenario writes down as it goes. */
 export type Context = {
   lab: Lab;
   /** Once through, where the long form repeats. */
   short: boolean;
-  /** Something later steps build on: when it fails the scenario ends. The text it returns is its detail. */
-  step(name: string, body: () => Promise<string | undefined>): Promise<void>;
+  /** Something later steps build on: when it fails the scenario ends. */
+  step<Value>(name: string, body: StepBody<Value>): Promise<Value>;
   /** Something nothing builds on: when it fails the scenario goes on, and has failed. */
-  check(name: string, body: () => Promise<string | undefined>): Promise<void>;
+  check(name: string, body: StepBody<unknown>): Promise<void>;
 };
 
 export type Figures = Readonly<Record<string, number>>;
@@ -40,24 +43,29 @@ export async function runScenario(
     steps.push(step);
     options.onStep(step);
   };
-  const attempt = async (name: string, body: () => Promise<string | undefined>): Promise<unknown> => {
+  const attempt = async <Value>(name: string, body: StepBody<Value>): Promise<{ value: Value } | undefined> => {
     const start = performance.now();
     const ms = () => Math.round(performance.now() - start);
+    let detail: string | undefined;
+    const note = (said: string) => {
+      detail = said;
+    };
     try {
-      const detail = await body();
+      const value = await body(note);
       record({ name, passed: true, ms: ms(), ...(detail === undefined ? {} : { detail }) });
-      return undefined;
+      return { value };
     } catch (error) {
       record({ name, passed: false, ms: ms(), detail: error instanceof Error ? error.message : String(error) });
-      return error;
+      return undefined;
     }
   };
   const context: Context = {
     lab,
     short: options.short,
     async step(name, body) {
-      const error = await attempt(name, body);
-      if (error !== undefined) throw new Stopped(name);
+      const done = await attempt(name, body);
+      if (done === undefined) throw new Stopped(name);
+      return done.value;
     },
     async check(name, body) {
       await attempt(name, body);

@@ -38,24 +38,23 @@ export const lab: Scenario = {
       await laptop.ip('route add default via 192.168.1.1');
       await home.ip('route add default via 203.0.113.1');
       await server.ip('route add default via 198.51.100.1');
-      return undefined;
     });
 
-    await step('the laptop reaches the server, which sees the router', async () => {
+    await step('the laptop reaches the server, which sees the router', async (note) => {
       const { lost, ms } = await ping(5);
       expect(lost === 0, () => `${lost} % of the packets were lost`);
       figures.direct_ms = ms;
-      return `${ms} ms`;
+      note(`${ms} ms`);
     });
 
-    await step('a relay of 20 ms and 10 % each way is as bad as it says', async () => {
+    await step('a relay of 20 ms and 10 % each way is as bad as it says', async (note) => {
       await relay(internet, ['to-home', 'to-server'], { delayMs: 20, jitterMs: 2, loss: 0.1, seed: 3 });
       const { lost, ms } = await ping(short ? 100 : 500);
       expect(ms > 36 && ms < 80, () => `a round trip took ${ms} ms`);
       expect(lost > 8 && lost < 32, () => `${lost} % of the packets were lost`);
       figures.delayed_ms = ms;
       figures.lost_percent = lost;
-      return `${ms} ms, ${lost} % lost there and back`;
+      note(`${ms} ms, ${lost} % lost there and back`);
     });
     return figures;
   },
