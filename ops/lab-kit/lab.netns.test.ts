@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { existsSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { carry } from './carrier.ts';
@@ -12,11 +12,11 @@ import { whyUnavailable } from './unavailable.ts';
 const unavailable = await whyUnavailable();
 if (unavailable !== undefined) console.warn(`skipped: ${unavailable}`);
 
-let lab = Lab.create();
-afterEach(async () => {
-  await lab.close();
+let lab: Lab;
+beforeEach(() => {
   lab = Lab.create();
 });
+afterEach(() => lab.close());
 
 const reaches = async (from: Host, address: string, ...options: string[]) =>
   (await from.run(['ping', '-nqc', '1', '-W', '1', ...options, address])).exitCode === 0;

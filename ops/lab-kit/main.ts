@@ -30,7 +30,7 @@ async function run(entries: readonly Scenario[], name: string, flags: RunFlags):
   const standing = await obtainPermission([process.execPath, ...process.argv.slice(1)]);
   if (standing.kind === 'ran-again') return standing.exitCode;
 
-  const lab = openLab();
+  const lab = openLab(name);
   tellScenario(scenario);
   const result = await runScenario(scenario, lab, { short: flags.short === true, onStep: tellStep });
   tellResult(result);
@@ -44,7 +44,7 @@ async function run(entries: readonly Scenario[], name: string, flags: RunFlags):
 async function demo(): Promise<number> {
   const standing = await obtainPermission([process.execPath, ...process.argv.slice(1)]);
   if (standing.kind === 'ran-again') return standing.exitCode;
-  const lab = openLab();
+  const lab = openLab('demo');
   try {
     await runDemo(lab);
     return exitCodes.passed;
@@ -54,9 +54,10 @@ async function demo(): Promise<number> {
 }
 
 /** A lab that goes away on the usual signals too. When this process is killed the kernel sees to it. */
-function openLab(): Lab {
+function openLab(name: string): Lab {
   runningLabs();
   const lab = Lab.create();
+  announce(lab, name);
   for (const [signal, number] of [
     ['SIGINT', 2],
     ['SIGTERM', 15],
