@@ -47,6 +47,20 @@ describe.skipIf(unavailable !== undefined)('ops/lab run', () => {
     expect(exitCode).toBe(0);
   });
 
+  test('says which permission is missing', async () => {
+    const bounded = ['setpriv', '--bounding-set', '-sys_admin', '--inh-caps', '-sys_admin'];
+    const noNamespaces = await complete([...bounded, command, 'run', 'lab', '--json']);
+    expect(noNamespaces.stderr).toContain('CAP_SYS_ADMIN');
+    expect(noNamespaces.exitCode).toBe(3);
+
+    const hidden = 'f=$(mktemp); chmod 600 "$f"; mount --bind "$f" /dev/net/tun; rm "$f"; exec "$@"';
+    const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', 'env', 'HOME=/tmp'];
+    const withoutTun = ['unshare', '--mount', 'sh', '-c', hidden, 'sh', ...asNobody, command, 'run', 'lab', '--json'];
+    const noTun = await complete(withoutTun);
+    expect(noTun.stderr).toMatch(/\/dev\/net\/tun cannot be opened|may not make user namespaces/);
+    expect(noTun.exitCode).toBe(3);
+  });
+
   test('works for a user who is not root', async () => {
     const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', 'env', 'HOME=/tmp'];
     const allowed = await complete([...asNobody, 'unshare', '--user', '--map-root-user', 'true']);
