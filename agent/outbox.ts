@@ -6,10 +6,10 @@ import type { PassReport } from './reconcile.ts';
  * for it: a node works the same with nobody listening.
  */
 export interface Outbox {
-  /** `distrust` is why the newest snapshot was not taken. */
-  send(pass: PassReport, distrust: string | undefined, load: Load | undefined): void;
-  /** Tells at once that the newest snapshot is refused, or no longer. */
-  sendDistrust(distrust: string | undefined): void;
+  /** `distrust` is why the newest snapshot was not taken. Resolves when nothing waits any more. */
+  send(pass: PassReport, distrust: string | undefined, load: Load | undefined): Promise<void>;
+  /** Tells the last pass once more: the newest snapshot is refused, or no longer, or the master is back. */
+  sendAgain(distrust: string | undefined): void;
 }
 
 const maxDrift = 100;
@@ -18,11 +18,9 @@ export function createOutbox(post: (report: AgentReport) => Promise<void>, log: 
   let last: PassReport | undefined;
   let drift: readonly string[] = [];
   let waiting: AgentReport | undefined;
-  let isSending = false;
+  let sending: Promise<void> | undefined;
 
   const sendAll = async () => {
-    if (isSending) return;
-    isSending = true;
     while (waiting !== undefined) {
       const report: AgentReport = { ...waiting, drift: [...drift] };
       waiting = undefined;
@@ -34,20 +32,21 @@ export function createOutbox(post: (report: AgentReport) => Promise<void>, log: 
         log(`the report was not delivered: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
-    isSending = false;
+    sending = undefined;
   };
   const put = (pass: PassReport, distrust: string | undefined, load: Load | undefined) => {
     waiting = reportOf(pass, distrust, load);
-    sendAll();
+    sending ??= sendAll();
+    return sending;
   };
 
   return {
     send(pass, distrust, load) {
       last = { ...pass, wireguard: undefined };
       drift = [...drift, ...pass.drift].slice(-maxDrift);
-      put(pass, distrust, load);
+      return put(pass, distrust, load);
     },
-    sendDistrust(distrust) {
+    sendAgain(distrust) {
       if (last !== undefined) put(last, distrust, undefined);
     },
   };

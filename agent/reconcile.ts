@@ -36,9 +36,12 @@ export type ReconcilerOptions = {
   system: NodeSystem;
   self: NodeSelf;
   everyMs: number;
-  report: (report: PassReport) => void;
+  /** Resolves when the report is delivered or given up. */
+  report: (report: PassReport) => Promise<void>;
   log: (line: string) => void;
 };
+
+const reportHeadStartMs = 100;
 
 type Goal = { snapshot: Snapshot | undefined; desired: DesiredNode; devices: readonly InterfaceName[] };
 
@@ -91,7 +94,8 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
       return;
     }
     problem = problemOf(towards, known);
-    tell(undefined, [], false);
+    // Looking starts five programs, which would hold the report up.
+    await Promise.race([tell(undefined, [], false), wake.promise, Bun.sleep(reportHeadStartMs)]);
   };
 
   /** Gives up looking when a newer goal comes: looking changes nothing, and the goal should not wait. */

@@ -70,8 +70,8 @@ export async function runAgent(
   };
   const onPass = (pass: PassReport) => {
     healthy = pass.applied !== undefined && pass.problem === undefined;
-    outbox.send(pass, distrust, load.latest());
     refreshResponder();
+    return outbox.send(pass, distrust, load.latest());
   };
 
   const reconciler = createReconciler({
@@ -91,6 +91,7 @@ export async function runAgent(
       now: () => new Date(),
       log,
       isStopped: () => stop.aborted,
+      onOpen: () => outbox.sendAgain(distrust),
       onSnapshot: (next) => {
         snapshot = next;
         reconciler.aimFor(next);
@@ -102,7 +103,7 @@ export async function runAgent(
       onProblem: (problem) => {
         if (problem === distrust) return;
         distrust = problem;
-        outbox.sendDistrust(problem);
+        outbox.sendAgain(problem);
       },
     },
     snapshot,

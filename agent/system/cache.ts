@@ -6,7 +6,7 @@ import type { TrustList } from '#contract/trust.ts';
 import { contradictions } from '#policies/desired/coherence.ts';
 import { TrustError, verifySnapshot, verifyTrust } from '../formats/signed.ts';
 import type { AgentPaths } from './config.ts';
-import { readFileIfPresent, writeFileAtomically } from './files.ts';
+import { readFileIfPresent, writeFileAtomically, writeFilesInOrder } from './files.ts';
 
 /** The newest this node has ever put in force. Nothing older is taken, whoever signed it. */
 const HighWater = v.object({ epoch: Count, revision: Count, trustVersion: Count });
@@ -58,7 +58,7 @@ export function openCache(paths: AgentPaths, root: string): Cache {
   const raise = async (to: Partial<HighWater>) => {
     const current = await readHighWater();
     const next = { ...current, ...to };
-    if (v.is(HighWater, next) && JSON.stringify(next) === JSON.stringify(current)) return;
+    if (JSON.stringify(next) === JSON.stringify(current)) return;
     await writeFileAtomically(paths.highWater, `${JSON.stringify(next)}\n`);
     highWater = next;
   };
@@ -105,9 +105,14 @@ export function openCache(paths: AgentPaths, root: string): Cache {
       const snapshot = await verifySnapshot(text, trust, now);
       refuseOlder(snapshot, await readHighWater());
       refuseContradictions(snapshot);
-      // The text first: a high-water mark above the only snapshot here would close the node.
-      await writeFileAtomically(paths.snapshot, text);
-      await raise({ epoch: snapshot.epoch, revision: snapshot.revision });
+      const { epoch, revision } = snapshot;
+      const raised = { ...(await readHighWater()), epoch, revision };
+      // The snapshot first: a high-water mark above the only one here would close the node.
+      await writeFilesInOrder([
+        { path: paths.snapshot, text },
+        { path: paths.highWater, text: `${JSON.stringify(raised)}\n` },
+      ]);
+      highWater = raised;
       return snapshot;
     },
 

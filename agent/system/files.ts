@@ -7,17 +7,34 @@ import { dirname } from 'node:path';
  * read it.
  */
 export async function writeFileAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o600);
+  await writeFilesInOrder([{ path, text }]);
+}
+
+/**
+ * Replaces several files of one directory, each as a whole. After a crash the new ones are the first of the list, as
+ * far as it came: put first what must not be behind.
+ */
+export async function writeFilesInOrder(files: readonly { path: string; text: string }[]): Promise<void> {
+  await Promise.all(files.map(({ path, text }) => writeTemporary(temporaryFor(path), text)));
+  for (const { path } of files) await rename(temporaryFor(path), path);
+  const [first] = files;
+  if (first !== undefined) await syncDirectory(dirname(first.path));
+}
+
+const temporaryFor = (path: string) => `${path}.new`;
+
+async function writeTemporary(path: string, text: string): Promise<void> {
+  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o600);
   try {
     await file.writeFile(text);
-    await file.chmod(0o600);
-    await file.sync();
+    await file.datasync();
   } finally {
     await file.close();
   }
-  await rename(temporary, path);
-  const directory = await open(dirname(path), constants.O_RDONLY);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY);
   try {
     await directory.sync();
   } finally {

@@ -9,6 +9,8 @@ export type Follow = {
   master: Master;
   cache: Cache;
   now: () => Date;
+  /** The master can be reached, for the first time or again. */
+  onOpen: () => void;
   /** A verified snapshot, newer than or the same as the one before. */
   onSnapshot: (snapshot: Snapshot) => void;
   onBundles: (bundles: readonly CachedBundle[]) => void;
@@ -66,6 +68,7 @@ async function followOnce(follow: Follow, state: State, onOpen: () => void): Pro
     if (state.snapshot === undefined || compareVersions(notice, state.snapshot) !== 0) wake.resolve();
   });
   onOpen();
+  follow.onOpen();
   follow.log('the channel to the master is open');
   let ended: string | undefined;
   channel.closed.then((reason) => {

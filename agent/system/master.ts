@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls';
 import * as v from 'valibot';
 import { type AgentReport, CachedBundle, type RevisionNotice } from '#contract/agent.ts';
 import { TokenAnswer, TokenRequest } from '#contract/enrolment.ts';
@@ -5,7 +6,7 @@ import { Problem } from '#contract/problem.ts';
 import type { TrustList } from '#contract/trust.ts';
 import { type Channel, openChannel } from './channel.ts';
 import { type AgentKey, signAssertion } from './config.ts';
-import { type Answer, type Ask, askOnce, MasterUnreachable, openPinned } from './pinned.ts';
+import { type Answer, type Ask, askOn, MasterUnreachable, openPinned } from './pinned.ts';
 
 /** What the agent asks of the master. Every connection's certificate is looked at before a token goes over it. */
 export interface Master {
@@ -31,8 +32,26 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
   let pins: ReadonlySet<string> = new Set();
   let token: { text: string; renewAt: number } | undefined;
 
+  let idle: TLSSocket | undefined;
+
   const open = () => openPinned(url, (spki) => pins.has(spki));
-  const ask = async (request: Ask): Promise<Answer> => askOnce(await open(), url, request);
+  /** On the connection of the request before, if it is still there: a handshake takes as long as the rest. */
+  const ask = async (request: Ask): Promise<Answer> => {
+    const kept = idle;
+    idle = undefined;
+    const isKept = kept?.writable === true;
+    const socket = isKept ? kept : await open();
+    try {
+      const answer = await askOn(socket, url, request);
+      if (socket.writable && idle === undefined) idle = socket;
+      else socket.destroy();
+      return answer;
+    } catch (error) {
+      // The master may have closed it just now. All that we ask may be asked twice.
+      if (isKept) return ask(request);
+      throw error;
+    }
+  };
 
   const freshToken = async (): Promise<string> => {
     if (token !== undefined && performance.now() < token.renewAt) return token.text;
@@ -66,13 +85,19 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
         shown = spki;
         return true;
       });
-      const answer = await askOnce(socket, url, { method: 'GET', path: '/v1/trust' });
+      const answer = await askOn(socket, url, {
+        method: 'GET',
+        path: '/v1/trust',
+        headers: { connection: 'close' },
+      });
+      socket.destroy();
       const trust = await keep(expectStatus(answer, [200], 'the list of keys').body.trim());
       if (!trust.tls.includes(shown))
         throw new MasterUnreachable(
           `${url.origin} shows a certificate that the list of keys does not name; somebody may be in the middle`,
         );
       pins = new Set(trust.tls);
+      idle?.destroy();
       return trust;
     },
 
@@ -88,6 +113,7 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
     },
 
     async report(report) {
+      if (pins.size === 0) throw new MasterUnreachable('the master was not reached yet');
       const headers = { 'content-type': 'application/json' };
       const body = JSON.stringify(report);
       expectStatus(

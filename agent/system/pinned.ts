@@ -72,8 +72,8 @@ export function spkiHash(key: { export(options: { type: 'spki'; format: 'der' })
 export type Answer = { status: number; headers: IncomingHttpHeaders; body: string };
 export type Ask = { method: string; path: string; headers?: Record<string, string>; body?: string };
 
-/** One request on a connection that has been looked at, which is closed afterwards. */
-export function askOnce(socket: TLSSocket, url: URL, ask: Ask): Promise<Answer> {
+/** One request on a connection that has been looked at. Afterwards it is free for another, unless it ended. */
+export function askOn(socket: TLSSocket, url: URL, ask: Ask): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = requestOn(socket, url, ask);
     const fail = (error: Error) => {
@@ -99,7 +99,7 @@ export function askOnce(socket: TLSSocket, url: URL, ask: Ask): Promise<Answer> 
       response.on('aborted', () => fail(new MasterUnreachable(`${ask.method} ${ask.path}: the answer was cut off`)));
       response.on('end', () => {
         clearTimeout(timer);
-        socket.destroy();
+        if (response.headers.connection === 'close') socket.destroy();
         const body = Buffer.concat(parts).toString('utf8');
         resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
       });
@@ -118,6 +118,10 @@ export function requestOn(socket: TLSSocket, url: URL, { method, path, headers =
     agent: false,
     rejectUnauthorized: false,
     createConnection: () => socket,
-    headers: { ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
+    headers: {
+      connection: 'keep-alive',
+      ...headers,
+      ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
+    },
   });
 }
