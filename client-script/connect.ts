@@ -1,0 +1,162 @@
+import type { Bundle } from '#contract/bundle.ts';
+import type { Name } from '#contract/name.ts';
+import { ClientFailure, messageOf } from './failure.ts';
+import { CommandError } from './platform/command.ts';
+import type { Platform } from './platform/platform.ts';
+import { openProber, type Prober } from './probe.ts';
+import type { StateFiles } from './state-files.ts';
+import { type DesiredTunnel, desiredTunnel, interfaceName, tunnelMtu } from './tunnel.ts';
+import { planTunnel, retryPeer } from './tunnel-plan.ts';
+
+/** A first handshake on any usual path takes less; after that a lost one is not waited for but made anew. */
+const handshakeLimitMs = 500;
+const connectLimitMs = 10_000;
+const askLimitMs = 60;
+
+export type Proof = {
+  node: Name;
+  /** From the moment the peers were set to the first handshake. */
+  handshakeMs: number;
+  /** The moment of the first answer through the tunnel, by `performance.now()`. */
+  answeredAt: number;
+};
+
+/** @throws ClientFailure lacking, with everything that is missing at once. */
+export async function requireAbilities(platform: Platform): Promise<void> {
+  const lacks = await platform.findLacks();
+  if (lacks.length === 0) return;
+  throw new ClientFailure(
+    'lacking',
+    'machine-lacks',
+    `This machine lacks ${lacks.map(({ what }) => what).join('; ')}`,
+    [...new Set(lacks.map(({ next }) => next))].join('\n'),
+  );
+}
+
+/** The interface up with its address, as it must be before a node knows this device: without routes and peers. */
+export async function raiseLink(platform: Platform, files: StateFiles, bundle: Bundle): Promise<void> {
+  const { address } = bundle;
+  try {
+    await platform.raise({ name: interfaceName, privateKeyFile: files.wireguardKeyFile, address, mtu: tunnelMtu });
+  } catch (cause) {
+    throw new ClientFailure(
+      'lacking',
+      'interface-failed',
+      `The interface ${interfaceName} cannot be brought up: ${messageOf(cause)}`,
+      'See that WireGuard works here: `ip link add dev test0 type wireguard`, or `wireguard-go test0` with /dev/net/tun. Then run it again.',
+      cause,
+    );
+  }
+}
+
+/** The tunnel that this machine should have now. */
+export async function desire(platform: Platform, bundle: Bundle, reached: ReadonlySet<Name>): Promise<DesiredTunnel> {
+  return desiredTunnel(bundle, reached, await platform.localRoutes(interfaceName));
+}
+
+/**
+ * Adds the nodes that know this device as peers, waits for the first to answer from inside the tunnel, and only then
+ * sets the routes to the networks.
+ *
+ * @throws ClientFailure unreachable when none answers; the interface and its peers stay, and the watcher goes on.
+ */
+export async function connectTo(
+  platform: Platform,
+  bundle: Bundle,
+  names: ReadonlySet<Name>,
+  limitMs: number = connectLimitMs,
+): Promise<Proof> {
+  const tunnel = await desire(
+    platform,
+    { ...bundle, nodes: bundle.nodes.filter(({ name }) => names.has(name)) },
+    names,
+  );
+  const nodes = bundle.nodes.filter(({ name }) => names.has(name));
+  const observed = await platform.observe(interfaceName);
+  const plan = planTunnel(observed ?? { peers: [], routes: [] }, tunnel);
+  const prober = await openProber(bundle.address);
+  try {
+    const start = performance.now();
+    await platform.changePeers(interfaceName, plan.peers);
+    const toNodes = new Set(nodes.map(({ tunnelAddress }) => `${tunnelAddress}/32`));
+    await platform.changeRoutes(
+      interfaceName,
+      plan.routes.filter(({ cidr }) => toNodes.has(cidr)),
+    );
+    const proof = await firstAnswer(platform, prober, tunnel, nodes, start, limitMs);
+    await platform.changeRoutes(
+      interfaceName,
+      plan.routes.filter(({ cidr }) => !toNodes.has(cidr)),
+    );
+    return proof;
+  } catch (error) {
+    if (error instanceof CommandError) throw changeFailed(error);
+    throw error;
+  } finally {
+    prober.close();
+  }
+}
+
+async function firstAnswer(
+  platform: Platform,
+  prober: Prober,
+  tunnel: DesiredTunnel,
+  nodes: Bundle['nodes'],
+  start: number,
+  limitMs: number,
+): Promise<Proof> {
+  let attemptAt = start;
+  let attempt = 0;
+  let handshakeMs: number | undefined;
+  while (performance.now() - start < limitMs) {
+    const answers = await Promise.all(nodes.map(({ tunnelAddress }) => prober.ask(tunnelAddress, askLimitMs)));
+    const index = answers.findIndex((answer) => answer !== undefined);
+    const node = nodes[index]?.name;
+    const answeredAt = performance.now();
+    if (node !== undefined) return { node, answeredAt, handshakeMs: handshakeMs ?? answeredAt - start };
+    const silent = await peersWithoutHandshake(platform, tunnel);
+    if (silent.length < tunnel.peers.length) handshakeMs ??= performance.now() - start;
+    if (silent.length > 0 && performance.now() - attemptAt >= handshakeLimitMs) {
+      attemptAt = performance.now();
+      attempt += 1;
+      const again = silent.flatMap((peer) => retryPeer(peer, peer.endpoints[attempt % peer.endpoints.length]));
+      await platform.changePeers(interfaceName, again);
+    }
+  }
+  throw noAnswer(nodes, handshakeMs !== undefined);
+}
+
+async function peersWithoutHandshake(platform: Platform, tunnel: DesiredTunnel) {
+  const observed = await platform.observe(interfaceName);
+  const spoken = new Set(
+    (observed?.peers ?? []).filter(({ latestHandshake }) => latestHandshake > 0).map(({ publicKey }) => publicKey),
+  );
+  return tunnel.peers.filter(({ publicKey }) => !spoken.has(publicKey));
+}
+
+function noAnswer(nodes: Bundle['nodes'], hadHandshake: boolean): ClientFailure {
+  const where = nodes.map(({ name, endpoints }) => `${name} (${endpoints.join(', ')})`).join(', ') || 'any node';
+  return hadHandshake
+    ? new ClientFailure(
+        'unreachable',
+        'node-silent',
+        `There is a handshake with ${where}, but no answer from inside the tunnel`,
+        'The watcher keeps trying. If it stays, ask your admin whether the agent on the node runs; see `postern-client status`.',
+      )
+    : new ClientFailure(
+        'unreachable',
+        'no-handshake',
+        `No handshake with ${where}`,
+        'The network you are in may block UDP to that port: try another one. The watcher keeps trying; see `postern-client status`.',
+      );
+}
+
+function changeFailed(error: CommandError): ClientFailure {
+  return new ClientFailure(
+    'failed',
+    'tunnel-change-failed',
+    `The tunnel cannot be set up: ${error.message}`,
+    'Run `postern-client down`, then `postern-client up`.',
+    error,
+  );
+}

@@ -1,0 +1,41 @@
+import { request } from 'node:http';
+import type { Ipv4 } from '#contract/network.ts';
+import { agentPort } from '#contract/probe.ts';
+
+const limitMs = 5_000;
+const maxBytes = 1024 * 1024;
+
+/** This device's bundle as a node has it, through the tunnel. It is worth nothing before its signature is checked. */
+export function fetchBundle(tunnelAddress: Ipv4, from: Ipv4): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      host: tunnelAddress,
+      port: agentPort,
+      localAddress: from,
+      path: '/v1/bundle',
+      agent: false,
+      headers: { accept: 'application/jose' },
+    });
+    const fail = (error: Error) => {
+      clearTimeout(timer);
+      outgoing.destroy();
+      reject(error);
+    };
+    const timer = setTimeout(() => fail(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
+    outgoing.on('error', fail);
+    outgoing.on('response', (response) => {
+      if (response.statusCode !== 200) return fail(new Error(`it answered ${response.statusCode}`));
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+        if (text.length > maxBytes) fail(new Error('its answer is too long'));
+      });
+      response.on('aborted', () => fail(new Error('its answer was cut off')));
+      response.on('end', () => {
+        clearTimeout(timer);
+        resolve(text);
+      });
+    });
+    outgoing.end();
+  });
+}

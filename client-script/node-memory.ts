@@ -1,0 +1,63 @@
+import type { Endpoint } from '#contract/network.ts';
+import type { ProbeAnswer } from '#contract/probe.ts';
+import { compareVersions, type Version } from '#contract/snapshot.ts';
+import type { ObservedPeer } from '#contract/wg.ts';
+import type { DesiredPeer } from './tunnel.ts';
+import { type PeerStep, retryPeer, setPeer } from './tunnel-plan.ts';
+
+/** A session older than this is dead: WireGuard renews one every two minutes while there is anything to send. */
+const sessionLifeSeconds = 180;
+/** A dead session is given this long on one endpoint before the next is tried. */
+const endpointPatienceMs = 20_000;
+/** A node whose bundle turned out not to be newer is asked for it again after this. */
+const refetchPatienceMs = 60_000;
+
+/** What the watcher remembers of a node. Times are those of the monotonic clock, in milliseconds. */
+export type NodeMemory = {
+  attempt: number;
+  triedAt: number;
+  answeredAt?: number;
+  rttMs?: number;
+  answer?: ProbeAnswer;
+  /** The version of a bundle fetched in vain, and when. */
+  vain?: { version: Version; at: number };
+};
+
+export const newMemory: NodeMemory = { attempt: 0, triedAt: Number.NEGATIVE_INFINITY };
+
+export function endpointFor(peer: DesiredPeer, { attempt }: NodeMemory): Endpoint | undefined {
+  return peer.endpoints[attempt % Math.max(1, peer.endpoints.length)];
+}
+
+/**
+ * What to do about a node that did not answer. One that never spoke is made anew, which tries at once; one whose
+ * session is dead is tried at its next endpoint. A live session is left alone, whatever the agent does.
+ */
+export function repairSilent(
+  peer: DesiredPeer,
+  observed: ObservedPeer | undefined,
+  memory: NodeMemory,
+  clock: { unixSeconds: number; monotonicMs: number },
+): { steps: readonly PeerStep[]; memory: NodeMemory } {
+  const next = { ...memory, attempt: memory.attempt + 1, triedAt: clock.monotonicMs };
+  if (observed === undefined) return { steps: [], memory };
+  if (observed.latestHandshake === 0) return { steps: retryPeer(peer, endpointFor(peer, next)), memory: next };
+  const isDead = clock.unixSeconds - observed.latestHandshake > sessionLifeSeconds;
+  if (!isDead || clock.monotonicMs - memory.triedAt < endpointPatienceMs) return { steps: [], memory };
+  return { steps: [setPeer(peer, endpointFor(peer, next))], memory: next };
+}
+
+/** Whether the node says that it has a bundle newer than ours, and has not just given us one that was not. */
+export function offersNewer(have: Version, memory: NodeMemory, monotonicMs: number): boolean {
+  if (memory.answer === undefined) return false;
+  const offered = offeredVersion(memory.answer);
+  if (compareVersions(offered, have) <= 0) return false;
+  const { vain } = memory;
+  return (
+    vain === undefined || compareVersions(vain.version, offered) !== 0 || monotonicMs - vain.at >= refetchPatienceMs
+  );
+}
+
+export function offeredVersion({ epoch, bundleRevision }: ProbeAnswer): Version {
+  return { epoch, revision: bundleRevision };
+}

@@ -1,0 +1,18 @@
+import * as v from 'valibot';
+import { Name, Timestamp } from '#contract/name.ts';
+
+/** What the watcher writes after each look, for `status`. */
+export const WatchReport = v.object({
+  at: Timestamp,
+  pid: v.number(),
+  nodes: v.array(
+    v.object({
+      name: Name,
+      isAnswering: v.boolean(),
+      isHealthy: v.boolean(),
+      rttMs: v.nullable(v.number()),
+    }),
+  ),
+  problems: v.array(v.string()),
+});
+export type WatchReport = v.InferOutput<typeof WatchReport>;
