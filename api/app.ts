@@ -1,0 +1,48 @@
+import { Elysia } from 'elysia';
+import { commonHeaders, errorBoundary } from './http/errors.ts';
+import { assemble, type Deps, type Master } from './master.ts';
+import { accessTokenRoutes } from './routes/access-tokens.ts';
+import { agentRoutes } from './routes/agent.ts';
+import { codeRoutes } from './routes/codes.ts';
+import { ownDeviceRoutes } from './routes/device.ts';
+import { deviceRoutes } from './routes/devices.ts';
+import { confirmationRoute, redemptionRoute } from './routes/enrolments.ts';
+import { networkRoutes } from './routes/networks.ts';
+import { nodeRoutes } from './routes/nodes.ts';
+import { publicRoutes } from './routes/public.ts';
+import { userRoutes } from './routes/users.ts';
+
+/** The master's HTTP application, without a socket: a function from requests to responses. */
+export function app(deps: Deps) {
+  return applicationOf(assemble(deps));
+}
+
+export function applicationOf(master: Master) {
+  const routes: Route[] = [];
+  const application = new Elysia({ normalize: false })
+    .headers(commonHeaders)
+    .use(errorBoundary(master.log, (path) => methodsOf(routes, path)))
+    .onRequest(({ request }) => master.callers.recognise(request))
+    .use(publicRoutes(master))
+    .use(redemptionRoute(master))
+    .use(confirmationRoute(master))
+    .use(accessTokenRoutes(master))
+    .use(userRoutes(master))
+    .use(codeRoutes(master))
+    .use(deviceRoutes(master))
+    .use(networkRoutes(master))
+    .use(nodeRoutes(master))
+    .use(agentRoutes(master))
+    .use(ownDeviceRoutes(master));
+  routes.push(...application.routes);
+  return application;
+}
+
+type Route = { readonly method: string; readonly path: string };
+
+/** The methods that a path takes, for 405. */
+function methodsOf(routes: readonly Route[], path: string): string[] {
+  const matches = (pattern: string) =>
+    new RegExp(`^${pattern.replace(/[.]/g, '\\.').replace(/:[^/]+/g, '[^/]+')}$`).test(path);
+  return [...new Set(routes.filter((route) => matches(route.path)).map((route) => route.method))];
+}

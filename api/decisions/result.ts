@@ -1,0 +1,11 @@
+import type { FieldError, ProblemCode } from '#contract/problem.ts';
+
+export type Refused = {
+  readonly ok: false;
+  readonly reason: ProblemCode;
+  readonly detail?: string;
+  readonly errors?: FieldError[];
+};
+
+/** What was asked for, or why not, in the words of contract/problem.ts. */
+export type Result<T> = { readonly ok: true; readonly value: T } | Refused;

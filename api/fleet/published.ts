@@ -1,0 +1,53 @@
+import type { Version } from '#contract/snapshot.ts';
+import { signBundle, signSnapshot } from '../keys/signed.ts';
+import type { WorkingKeyPair } from '../keys/working-keys.ts';
+import { bundleOf, bundlesSince, type DatedBundle } from '../store/bundles.ts';
+import type { Store } from '../store/open.ts';
+import { currentVersion } from '../store/settings.ts';
+import { readSnapshot } from '../store/snapshot.ts';
+
+export type Published = ReturnType<typeof publishedOf>;
+
+/** The signed snapshot and bundles, each signed once while it is current. */
+export function publishedOf(store: Store, keys: { snapshots: WorkingKeyPair; bundles: WorkingKeyPair }) {
+  let snapshot: { version: Version; jws: Promise<string> } | undefined;
+  const bundles = new Map<string, { revision: number; epoch: number; jws: Promise<string> }>();
+
+  const signed = (bundle: DatedBundle, epoch: number): Promise<string> => {
+    const known = bundles.get(bundle.deviceId);
+    if (known?.revision === bundle.revision && known.epoch === epoch) return known.jws;
+    const { revision, issuedAt, content } = bundle;
+    const jws = signBundle({ epoch, revision, issuedAt, ...content }, keys.bundles);
+    bundles.set(bundle.deviceId, { revision, epoch, jws });
+    return jws;
+  };
+
+  return {
+    async snapshot(): Promise<{ version: Version; jws: string }> {
+      const version = currentVersion(store);
+      if (snapshot?.version.epoch !== version.epoch || snapshot.version.revision !== version.revision)
+        snapshot = { version, jws: signSnapshot(readSnapshot(store), keys.snapshots) };
+      const { jws } = snapshot;
+      return { version, jws: await jws };
+    },
+    /** A device's newest bundle, reserved devices included. */
+    async bundleOf(deviceId: string): Promise<string | undefined> {
+      const bundle = bundleOf(store, deviceId);
+      return bundle === undefined ? undefined : signed(bundle, currentVersion(store).epoch);
+    },
+    /** What a node lacks that has all bundles of the snapshot `after`. */
+    async bundlesSince(after: number): Promise<{ publicKey: string; revision: number; bundle: string }[]> {
+      const { epoch } = currentVersion(store);
+      return Promise.all(
+        bundlesSince(store, after).map(async (bundle) => ({
+          publicKey: bundle.publicKey,
+          revision: bundle.revision,
+          bundle: await signed(bundle, epoch),
+        })),
+      );
+    },
+    forget(deviceId: string): void {
+      bundles.delete(deviceId);
+    },
+  };
+}

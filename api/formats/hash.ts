@@ -1,0 +1,10 @@
+import { createHash } from 'node:crypto';
+
+export function sha256Hex(text: string | Uint8Array): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** As in RFC 7638 thumbprints: base64url without padding. */
+export function sha256Base64url(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('base64url');
+}

@@ -1,0 +1,77 @@
+import { Elysia } from 'elysia';
+import { type Problem, problem } from '#contract/problem.ts';
+import { fieldErrors } from '../formats/field-errors.ts';
+import { isStorageFailure } from '../store/errors.ts';
+import { Refusal } from './refusal.ts';
+
+/** What the boundary tells the log: never the request's content. */
+export type FailureLog = { error(fields: Record<string, unknown>, message: string): void };
+
+/** The headers of every answer, errors included. */
+export const commonHeaders = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+} as const;
+
+type Failure = { code: string | number; error: unknown; request: Request };
+
+/** Must be used before any route: Elysia applies it only to what comes after. */
+export function errorBoundary(log: FailureLog, methodsOf: (path: string) => readonly string[]) {
+  return new Elysia().onError({ as: 'global' }, (failure) => answer(failure, log, methodsOf));
+}
+
+function answer(failure: Failure, log: FailureLog, methodsOf: (path: string) => readonly string[]): Response {
+  // Whatever a parser throws, Elysia wraps.
+  const error = failure.code === 'PARSE' && failure.error instanceof Error ? failure.error.cause : failure.error;
+  if (error instanceof Refusal) return send(error.problem, error.headers);
+  switch (failure.code) {
+    case 'VALIDATION':
+      return invalid(failure, log);
+    case 'PARSE':
+    case 'INVALID_COOKIE_SIGNATURE':
+    case 'INVALID_FILE_TYPE':
+      return send(problem('malformed-request'));
+    case 'NOT_FOUND': {
+      const methods = methodsOf(new URL(failure.request.url).pathname);
+      if (methods.length === 0) return send(problem('not-found'));
+      return send(problem('method-not-allowed', `Use ${methods.join(', ')}.`), { allow: methods.join(', ') });
+    }
+    default:
+      return broken(error, log);
+  }
+}
+
+function invalid({ error }: Failure, log: FailureLog): Response {
+  const { type, validator, value } = error as { type?: string; validator?: unknown; value?: unknown };
+  // An answer of ours that does not fit its own schema is our fault, and it may hold anything.
+  if (type === 'response') return broken(new TypeError('an answer does not fit its schema'), log);
+  return send(problem('invalid-input', undefined, fieldErrors(issuesOf(validator, value))));
+}
+
+function issuesOf(validator: unknown, value: unknown): readonly unknown[] {
+  const wrapped = validator as { '~standard'?: StandardSchema; schema?: { '~standard'?: StandardSchema } };
+  const schema = wrapped['~standard'] ?? wrapped.schema?.['~standard'];
+  const result = schema?.validate(value);
+  return result === undefined || result instanceof Promise ? [] : (result.issues ?? []);
+}
+
+type StandardSchema = { validate(value: unknown): { issues?: readonly unknown[] } | Promise<unknown> } & {
+  validate(value: unknown): { issues?: readonly unknown[] };
+};
+
+function broken(error: unknown, log: FailureLog): Response {
+  if (isStorageFailure(error)) {
+    log.error({ err: error }, 'the database cannot be used at the moment');
+    return send(problem('storage-unavailable', 'Nothing was changed. Try again; your admin should look at the disk.'));
+  }
+  log.error({ err: error }, 'a request failed');
+  return send(problem('internal-error', 'Nothing is wrong with your request. The log of the master says more.'));
+}
+
+function send(document: Problem, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(JSON.stringify(document), {
+    status: document.status,
+    headers: { ...commonHeaders, 'content-type': 'application/problem+json', ...headers },
+  });
+}

@@ -1,0 +1,42 @@
+import { Refusal } from './refusal.ts';
+
+export const bodyLimit = 64 * 1024;
+/** An agent's report names every peer it observes. */
+export const reportLimit = 4 * 1024 * 1024;
+
+/**
+ * A parser for Elysia's `parse` that takes JSON and nothing else, no more than `limit` bytes of it.
+ * `admit` runs before a byte is read, so that a stranger cannot make us parse anything on a route that needs a token.
+ */
+export function readJson(limit: number, admit?: (request: Request) => void) {
+  return async ({ request }: { request: Request }): Promise<unknown> => {
+    admit?.(request);
+    const type = request.headers.get('content-type') ?? '';
+    if (!/^application\/json\s*(?:;|$)/i.test(type))
+      throw new Refusal('media-type', 'Send JSON with the header Content-Type: application/json.');
+    const text = await readText(request, limit);
+    try {
+      // Elysia takes undefined for "not parsed"; null is a JSON value that no schema of ours accepts.
+      return JSON.parse(text);
+    } catch {
+      throw new Refusal('malformed-request', 'The body is not JSON.');
+    }
+  };
+}
+
+async function readText(request: Request, limit: number): Promise<string> {
+  const tooLarge = () => new Refusal('body-too-large', `Send at most ${limit} bytes.`);
+  if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > limit) throw tooLarge();
+    chunks.push(chunk);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new Refusal('malformed-request', 'The body is not UTF-8.');
+  }
+}

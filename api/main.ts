@@ -1,0 +1,121 @@
+import { writeSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import pino from 'pino';
+import * as v from 'valibot';
+import { Email } from '#contract/name.ts';
+import { Cidr } from '#contract/network.ts';
+import { poolProblem } from './decisions/addresses.ts';
+import { type ListenAddress, parseListen } from './decisions/listen.ts';
+import { serve } from './serve.ts';
+import { type InitOptions, initialise } from './state/init.ts';
+import { loadState } from './state/load.ts';
+import { release } from './state/release.ts';
+
+/** The master's command line: makes the state, puts a client in it, serves it. Wiring only. */
+
+const servedNames = ['join.sh', 'postern-client.js'];
+
+const program = new Command('postern-master').description('The master of a Postern installation').showHelpAfterError();
+
+program
+  .command('init')
+  .description('make keys, database and first owner; prints one line of JSON, with secrets that are shown this once')
+  .requiredOption('--state-dir <dir>', 'where this node keeps its state')
+  .requiredOption('--pool <cidr>', 'the subnet that devices get addresses from', readPool)
+  .requiredOption('--owner <email>', 'the first owner', reader(Email))
+  .requiredOption('--public-url <url>', 'how devices reach the master, such as https://vpn.example.com:8443', readUrl)
+  .option('--tls-cert <file>', 'a certificate (PEM) instead of a self-signed one')
+  .option('--tls-key <file>', 'its key (PEM)')
+  .action(async (options: Omit<InitOptions, 'tls'> & { tlsCert?: string; tlsKey?: string }) => {
+    const { tlsCert, tlsKey, ...rest } = options;
+    if ((tlsCert === undefined) !== (tlsKey === undefined))
+      throw new Error('give both --tls-cert and --tls-key, or neither');
+    const tls = tlsCert === undefined || tlsKey === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } };
+    await initialise({ ...rest, ...tls }, new Date(), printLine);
+  });
+
+program
+  .command('release')
+  .description('put client files in place and sign them; the recovery passphrase is read from standard input')
+  .requiredOption('--state-dir <dir>', 'where this node keeps its state')
+  .requiredOption('--file <name=path>', `a file to serve: ${servedNames.join(' or ')}`, readFiles)
+  .requiredOption('--version <version>', 'what to call this release')
+  .action(async (options: { stateDir: string; version: string; file: { name: string; path: string }[] }) => {
+    const passphrase = (await Bun.stdin.text()).trim();
+    const { file: files, stateDir, version } = options;
+    const released = await release({ stateDir, version, files, passphrase }, new Date());
+    if (!released.ok) throw new Error('the passphrase does not open the key for releases; nothing was changed');
+    printLine(released.manifest);
+  });
+
+program
+  .command('serve')
+  .description('serve the API over TLS until SIGTERM')
+  .requiredOption('--state-dir <dir>', 'where this node keeps its state')
+  .option('--listen <host:port>', 'address and port, such as 0.0.0.0:8443 or [::]:8443', readListen, {
+    hostname: '0.0.0.0',
+    port: 8443,
+  })
+  .action(async ({ stateDir, listen }: { stateDir: string; listen: ListenAddress }) => {
+    const log = pino(
+      { base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
+      pino.destination(2),
+    );
+    const serving = serve(await loadState(stateDir), listen, log);
+    log.info({ url: serving.url }, `listening on ${serving.url}`);
+    const stop = async () => {
+      await serving.stop();
+      log.info('stopped');
+      process.exit(0);
+    };
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`postern-master: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
+
+/** Written at once and whole: what is printed counts as told. */
+function printLine(value: unknown): void {
+  writeSync(1, `${JSON.stringify(value)}\n`);
+}
+
+function reader<T>(schema: v.GenericSchema<string, T>): (text: string) => T {
+  return (text) => {
+    const result = v.safeParse(schema, text);
+    if (result.success) return result.output;
+    throw new InvalidArgumentError(`It ${result.issues[0].message}.`);
+  };
+}
+
+function readPool(text: string): string {
+  const pool = reader(Cidr)(text);
+  const why = poolProblem(pool);
+  if (why !== undefined) throw new InvalidArgumentError(why);
+  return pool;
+}
+
+function readUrl(text: string): string {
+  const origin = URL.parse(text)?.origin ?? '';
+  // The URL stands in a line for people's shells, so its host is held to plain characters.
+  if (!/^https:\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d+)?$/.test(origin) || !/^[^/]*\/\/[^/?#@]+\/?$/.test(text))
+    throw new InvalidArgumentError('It must be https://HOST:PORT and nothing more.');
+  return origin;
+}
+
+function readListen(text: string): ListenAddress {
+  const address = parseListen(text);
+  if (address === undefined) throw new InvalidArgumentError('It must be HOST:PORT, such as 0.0.0.0:8443 or [::]:8443.');
+  return address;
+}
+
+function readFiles(text: string, earlier: { name: string; path: string }[] = []): { name: string; path: string }[] {
+  const [name = '', path = ''] = text.split(/=(.*)/s);
+  if (!servedNames.includes(name) || path === '')
+    throw new InvalidArgumentError(`It must be NAME=PATH with NAME ${servedNames.join(' or ')}.`);
+  return [...earlier, { name, path }];
+}

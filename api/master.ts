@@ -1,0 +1,48 @@
+import { type Fleet, newFleet } from './fleet/fleet.ts';
+import { type Published, publishedOf } from './fleet/published.ts';
+import { type Callers, callersOf } from './http/callers.ts';
+import type { FailureLog } from './http/errors.ts';
+import { type LimitSettings, type Limits, limitsOf } from './http/limits.ts';
+import type { WorkingKeyPair } from './keys/working-keys.ts';
+import type { Releases } from './state/release.ts';
+import type { Store } from './store/open.ts';
+
+/** What the program hands to the application: state, keys, and every effect it may have. */
+export type Deps = {
+  store: Store;
+  keys: { tokens: WorkingKeyPair; snapshots: WorkingKeyPair; bundles: WorkingKeyPair };
+  /** The root-signed list as it is served, and the root's thumbprint. */
+  trust: { jws: string; rootThumbprint: string };
+  releases: Releases;
+  limits: LimitSettings;
+  /** How long an answer may wait for the nodes to follow. */
+  convergenceMilliseconds: number;
+  now: () => Date;
+  log: FailureLog;
+  /** The address the request's connection comes from. */
+  addressOf: (request: Request) => string;
+  /** Turns a request into a WebSocket of this node; false if the request is not one that asks for it. */
+  openChannel: (request: Request, agent: { node: string; expiresAt: Date }) => boolean;
+};
+
+/** The running master as routes see it. */
+export type Master = Omit<Deps, 'limits'> & {
+  fleet: Fleet;
+  published: Published;
+  limits: Limits;
+  callers: Callers;
+};
+
+export function assemble(deps: Deps): Master {
+  const fleet = newFleet();
+  const limits = limitsOf(deps.limits);
+  const { store, keys, addressOf, now } = deps;
+  store.onRevised((version) => fleet.announce(version));
+  return {
+    ...deps,
+    fleet,
+    limits,
+    published: publishedOf(store, keys),
+    callers: callersOf({ store, tokens: keys.tokens, limits, addressOf, now }),
+  };
+}

@@ -1,0 +1,27 @@
+import type { Database } from 'bun:sqlite';
+import { existsSync, rmSync } from 'node:fs';
+import { StorageError } from './errors.ts';
+import roster from './migrations/0001-roster.sql' with { type: 'text' };
+
+/** In order, never edited once released: a database knows by `user_version` how many of them it has. */
+const migrations: readonly string[] = [roster];
+
+/** Brings the schema up to date, each step whole or not at all, with a copy of the file kept beside it before. */
+export function migrate(db: Database, path: string): void {
+  const row = db.query<{ user_version: number }, []>('PRAGMA user_version').get();
+  const present = row?.user_version ?? 0;
+  if (present > migrations.length) throw new StorageError('newer', path, `user_version ${present}`);
+  if (present > 0 && present < migrations.length) backUp(db, `${path}.before-${present + 1}`);
+  for (const [index, sql] of migrations.slice(present).entries()) {
+    db.transaction(() => {
+      db.run(sql);
+      db.run(`PRAGMA user_version = ${present + index + 1}`);
+    }).immediate();
+  }
+}
+
+/** A copy from an attempt that was cut short says nothing more than the file itself, so it is made anew. */
+function backUp(db: Database, to: string): void {
+  if (existsSync(to)) rmSync(to);
+  db.query('VACUUM INTO ?').run(to);
+}

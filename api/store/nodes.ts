@@ -1,0 +1,160 @@
+import type { NewNode } from '#contract/admin.ts';
+import type { AgentReport } from '#contract/agent.ts';
+import { numberToIpv4 } from '#contract/network.ts';
+import type { RosterNode } from '#contract/roster.ts';
+import type { Version } from '#contract/snapshot.ts';
+import { lowestFree, poolPlan } from '../decisions/addresses.ts';
+import { networksThrough } from '../decisions/policy-edits.ts';
+import type { Result } from '../decisions/result.ts';
+import { restAddress, takenAddresses } from './addresses.ts';
+import { audit } from './audit.ts';
+import { refreshBundles } from './bundles.ts';
+import type { Store } from './open.ts';
+import { currentVersion, raiseRevision, readSettings } from './settings.ts';
+
+/** A node as the master knows it; `agentKey` is the public key that its agent signs with. */
+export type StoredNode = RosterNode & {
+  agentKey: string;
+  applied: Version | null;
+  problem: string | null;
+  seenAt: string | null;
+};
+
+type Row = {
+  name: string;
+  public_key: string;
+  agent_key: string;
+  endpoints: string;
+  tunnel_address: number;
+  priority: number;
+  applied_epoch: number | null;
+  applied_revision: number | null;
+  problem: string | null;
+  seen_at: string | null;
+};
+
+const columns =
+  'name, public_key, agent_key, endpoints, tunnel_address, priority, applied_epoch, applied_revision, problem, seen_at';
+
+const defaultPriority = 100;
+
+function toNode(row: Row): StoredNode {
+  const { applied_epoch: epoch, applied_revision: revision } = row;
+  return {
+    name: row.name,
+    publicKey: row.public_key,
+    agentKey: row.agent_key,
+    endpoints: JSON.parse(row.endpoints),
+    tunnelAddress: numberToIpv4(row.tunnel_address),
+    priority: row.priority,
+    applied: epoch === null || revision === null ? null : { epoch, revision },
+    problem: row.problem,
+    seenAt: row.seen_at,
+  };
+}
+
+export function allNodes({ db }: Store): StoredNode[] {
+  return db.query<Row, []>(`SELECT ${columns} FROM nodes ORDER BY name`).all().map(toNode);
+}
+
+export function findNode({ db }: Store, name: string): StoredNode | undefined {
+  const row = db.query<Row, [string]>(`SELECT ${columns} FROM nodes WHERE name = ?`).get(name);
+  return row === null ? undefined : toNode(row);
+}
+
+/** The nodes as everybody may see them. */
+export function rosterNodes(store: Store): RosterNode[] {
+  return allNodes(store).map(({ name, publicKey, endpoints, tunnelAddress, priority }) => ({
+    name,
+    publicKey,
+    endpoints,
+    tunnelAddress,
+    priority,
+  }));
+}
+
+export function addNode(store: Store, node: NewNode, actor: string, now: Date): Result<StoredNode> {
+  return store.write((): Result<StoredNode> => {
+    const { db } = store;
+    if (findNode(store, node.name) !== undefined)
+      return { ok: false, reason: 'already-exists', detail: 'A node with this name exists.' };
+    const keyTaken = db
+      .query(
+        `SELECT 1 FROM nodes WHERE public_key = $publicKey OR agent_key = $agentKey
+         UNION ALL SELECT 1 FROM devices WHERE public_key = $publicKey OR credential_key = $agentKey`,
+      )
+      .get({ publicKey: node.publicKey, agentKey: node.agentKey });
+    if (keyTaken !== null) return { ok: false, reason: 'key-taken' };
+    const address = lowestFree(poolPlan(readSettings(store).pool).nodes, takenAddresses(store));
+    if (address === undefined) return { ok: false, reason: 'pool-exhausted', detail: 'No address is left for nodes.' };
+    const { revision } = raiseRevision(store, now);
+    db.query(
+      `INSERT INTO nodes (name, public_key, agent_key, endpoints, tunnel_address, priority, added_revision)
+       VALUES ($name, $publicKey, $agentKey, $endpoints, $address, $priority, $revision)`,
+    ).run({
+      name: node.name,
+      publicKey: node.publicKey,
+      agentKey: node.agentKey,
+      endpoints: JSON.stringify(node.endpoints),
+      address,
+      priority: node.priority ?? defaultPriority,
+      revision,
+    });
+    refreshBundles(store, 'all', revision, now);
+    audit(store, now, { actor, act: 'node.add', subject: node.name, detail: { endpoints: node.endpoints } });
+    const added = findNode(store, node.name);
+    return added === undefined ? { ok: false, reason: 'not-found' } : { ok: true, value: added };
+  });
+}
+
+/** Removes a node, unless a network still lies behind it. Its tokens stop working with the row. */
+export function removeNode(store: Store, name: string, actor: string, now: Date): Result<undefined> {
+  return store.write((): Result<undefined> => {
+    const row = store.db
+      .query<{ tunnel_address: number }, [string]>('SELECT tunnel_address FROM nodes WHERE name = ?')
+      .get(name);
+    if (row === null) return { ok: false, reason: 'not-found' };
+    const networks = networksThrough(readSettings(store).policy, name);
+    if (networks.length > 0)
+      return { ok: false, reason: 'in-use', detail: `Remove its networks first: ${networks.join(', ')}.` };
+    const { revision } = raiseRevision(store, now);
+    store.db.query('DELETE FROM nodes WHERE name = ?').run(name);
+    restAddress(store, row.tunnel_address, revision);
+    refreshBundles(store, 'all', revision, now);
+    audit(store, now, { actor, act: 'node.remove', subject: name });
+    return { ok: true, value: undefined };
+  });
+}
+
+/** Keeps what an agent says of itself. No node needs to see it, so the revision stays. */
+export function recordReport(store: Store, name: string, report: AgentReport, now: Date): void {
+  store.write(() =>
+    store.db
+      .query(
+        `UPDATE nodes SET applied_epoch = $epoch, applied_revision = $revision, problem = $problem, seen_at = $now
+         WHERE name = $name`,
+      )
+      .run({
+        name,
+        epoch: report.applied?.epoch ?? null,
+        revision: report.applied?.revision ?? null,
+        problem: report.problem ?? null,
+        now: now.toISOString(),
+      }),
+  );
+}
+
+/** Who has a revision of this epoch in force. A node that claims one from the future has another master's. */
+export function whoApplied(store: Store, revision: number): { appliedBy: string[]; pending: string[] } {
+  const current = currentVersion(store);
+  const nodes = allNodes(store);
+  const has = ({ applied }: StoredNode) =>
+    applied !== null &&
+    applied.epoch === current.epoch &&
+    applied.revision >= revision &&
+    applied.revision <= current.revision;
+  return {
+    appliedBy: nodes.filter(has).map((node) => node.name),
+    pending: nodes.filter((node) => !has(node)).map((node) => node.name),
+  };
+}
