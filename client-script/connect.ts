@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Bundle } from '#contract/bundle.ts';
 import type { Name } from '#contract/name.ts';
 import { ClientFailure, messageOf } from './failure.ts';
@@ -11,7 +12,8 @@ import { planTunnel, retryPeer } from './tunnel-plan.ts';
 /** A first handshake on any usual path takes less; after that a lost one is not waited for but made anew. */
 const handshakeLimitMs = 500;
 const connectLimitMs = 10_000;
-const askLimitMs = 60;
+/** Questions go out this often; an answer counts however late it comes, for a path may be slow. */
+const askIntervalMs = 60;
 
 export type Proof = {
   node: Name;
@@ -108,12 +110,21 @@ async function firstAnswer(
   let attemptAt = start;
   let attempt = 0;
   let handshakeMs: number | undefined;
+  let first: { node: Name; answeredAt: number } | undefined;
+  let wake = () => {};
+  const answered = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
   while (performance.now() - start < limitMs) {
-    const answers = await Promise.all(nodes.map(({ tunnelAddress }) => prober.ask(tunnelAddress, askLimitMs)));
-    const index = answers.findIndex((answer) => answer !== undefined);
-    const node = nodes[index]?.name;
-    const answeredAt = performance.now();
-    if (node !== undefined) return { node, answeredAt, handshakeMs: handshakeMs ?? answeredAt - start };
+    for (const { name, tunnelAddress } of nodes) {
+      prober.ask(tunnelAddress, limitMs).then((answer) => {
+        if (answer === undefined || first !== undefined) return;
+        first = { node: name, answeredAt: performance.now() };
+        wake();
+      });
+    }
+    await Promise.race([answered, pause(askIntervalMs)]);
+    if (first !== undefined) return { ...first, handshakeMs: handshakeMs ?? first.answeredAt - start };
     const silent = await peersWithoutHandshake(platform, tunnel);
     if (silent.length < tunnel.peers.length) handshakeMs ??= performance.now() - start;
     if (silent.length > 0 && performance.now() - attemptAt >= handshakeLimitMs) {

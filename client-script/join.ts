@@ -6,13 +6,15 @@ import { DisplayName, type Name } from '#contract/name.ts';
 import { verifyBundle } from './bundle.ts';
 import { type CodeSource, readCode } from './code-source.ts';
 import { connectTo, type Proof, raiseLink, requireAbilities } from './connect.ts';
-import { ClientFailure } from './failure.ts';
+import { ClientFailure, isFailure } from './failure.ts';
 import { type Master, openMaster } from './master.ts';
 import { loadJoined } from './membership.ts';
 import type { Platform } from './platform/platform.ts';
+import { ProcessFile } from './process-file.ts';
 import type { Progress } from './progress.ts';
 import type { DeviceKeys, Membership, StateFiles } from './state-files.ts';
 import { desiredTunnel, interfaceName, type RefusedRoute } from './tunnel.ts';
+import { up } from './up-down.ts';
 
 export type JoinRequest = { master: URL; root: Thumbprint; name: string | undefined; code: CodeSource };
 
@@ -37,7 +39,7 @@ export type JoinReport = {
 
 /**
  * Redeems a code and brings this machine inside. A run that was cut off anywhere is resumed by the next with the same
- * code, since the keys stay and the master gives the same answers; on a device that has joined it does nothing.
+ * code, since the keys stay and the master gives the same answers; a device that has joined is only brought up.
  *
  * @throws ClientFailure
  */
@@ -49,13 +51,15 @@ export async function join(request: JoinRequest, doing: Doing): Promise<JoinRepo
     const { membership, bundle } = joined;
     if (membership.master !== request.master.href || membership.root !== request.root)
       throw joinedElsewhere(membership);
-    return { alreadyJoined: true, ...summary(bundle, []) };
+    await resume(doing);
+    return { alreadyJoined: true, ...summary(bundle, await platform.localRoutes(interfaceName)) };
   }
   const deviceName = chooseName(request.name);
-  await files.prepare();
-  const keys = await files.loadOrMakeKeys();
+  const isFresh = !(await files.exists());
   const master = await progress.step('Checking the master', () => openMaster(request.master, request.root));
   try {
+    await files.prepare();
+    const keys = await files.loadOrMakeKeys();
     const code = await readCode(request.code);
     const codeSentAt = now();
     const start = performance.now();
@@ -85,9 +89,21 @@ export async function join(request: JoinRequest, doing: Doing): Promise<JoinRepo
       joinMs: round(proof.answeredAt - start),
       handshakeMs: round(proof.handshakeMs),
     };
+  } catch (error) {
+    // Whoever was deceived is left as before. Other failures keep the keys, so that the next run can go on.
+    if (isFresh && isFailure(error, 'untrusted')) await files.removeAll();
+    throw error;
   } finally {
     master.close();
   }
+}
+
+/** A run that was cut off after the code was spent, or a reboot, leaves a member without a tunnel. */
+async function resume(doing: Doing): Promise<void> {
+  const { platform, files } = doing;
+  const isWatched = (await new ProcessFile(files, platform).running()) !== undefined;
+  if (isWatched && (await platform.observe(interfaceName)) !== undefined) return;
+  await up(doing);
 }
 
 type Enrolment = { lease: Awaited<ReturnType<Master['enrol']>>; bundle: Bundle };

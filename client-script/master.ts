@@ -1,12 +1,11 @@
 import { type ClientRequest, type IncomingHttpHeaders, request } from 'node:http';
-import type { TLSSocket } from 'node:tls';
 import * as v from 'valibot';
 import { EnrolmentLease, type EnrolmentRequest, EnrolmentResult, TokenAnswer } from '#contract/enrolment.ts';
 import type { PublicKey, Thumbprint } from '#contract/key.ts';
 import type { Ipv4 } from '#contract/network.ts';
 import type { TrustList } from '#contract/trust.ts';
 import { ClientFailure, isFailure, messageOf } from './failure.ts';
-import { PinnedAgent, spkiOf, wrongCertificate } from './pinned-agent.ts';
+import { PinnedAgent, wrongCertificate } from './pinned-agent.ts';
 import { refusal } from './refusal.ts';
 import { verifyTrustList } from './trust.ts';
 
@@ -125,8 +124,8 @@ function send(url: URL, agent: PinnedAgent, { method, path, body, token }: Call)
     const timer = setTimeout(() => fail(new Error(`no answer within ${answerLimitMs / 1000} s`)), answerLimitMs);
     outgoing.on('error', fail);
     outgoing.on('response', (response) => {
-      // Read now: with the end of the answer the connection goes back to the agent.
-      const spki = spkiOf(response.socket as TLSSocket);
+      // Now: with the end of the answer the connection goes back to the agent.
+      const spki = agent.spkiOf(response.socket);
       const parts: Buffer[] = [];
       let bytes = 0;
       response.on('data', (part: Buffer) => {

@@ -16,6 +16,7 @@ const connectLimitMs = 5_000;
 export class PinnedAgent extends Agent {
   private readonly url: URL;
   private readonly accept: (spki: Thumbprint) => boolean;
+  private readonly seen = new WeakMap<object, Thumbprint>();
 
   constructor(url: URL, accept: (spki: Thumbprint) => boolean) {
     super({ keepAlive: true, maxSockets: 1 });
@@ -46,15 +47,21 @@ export class PinnedAgent extends Agent {
     );
     socket.once('secureConnect', () => {
       const spki = spkiOf(socket);
+      if (spki !== undefined) this.seen.set(socket, spki);
       settle(spki !== undefined && this.accept(spki) ? null : wrongCertificate(this.url));
     });
     socket.on('error', (error) => settle(error));
     socket.on('close', () => settle(new Error('the connection was closed before it was secured')));
   }
+
+  /** What was seen of a connection when it was made. Asked again later, Node no longer knows. */
+  spkiOf(socket: object): Thumbprint | undefined {
+    return this.seen.get(socket);
+  }
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo of the certificate that the other side showed and proved to hold. */
-export function spkiOf(socket: TLSSocket): Thumbprint | undefined {
+function spkiOf(socket: TLSSocket): Thumbprint | undefined {
   const key = socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' });
   return key === undefined ? undefined : createHash('sha256').update(key).digest('base64url');
 }

@@ -9,6 +9,7 @@ export type Answered = { answer: ProbeAnswer; rttMs: number };
 export interface Prober {
   /** Asks a node once. @returns undefined when nothing came in time. */
   ask(tunnelAddress: Ipv4, limitMs: number): Promise<Answered | undefined>;
+  /** What is still asked counts as not answered. */
   close(): void;
 }
 
@@ -17,7 +18,7 @@ export interface Prober {
  * tunnel a source address cannot be forged, and a hint does nothing but wake the prober.
  */
 export function openProber(address: Ipv4, onHint: (from: Ipv4) => void = () => undefined): Promise<Prober> {
-  const waiting = new Map<string, { from: Ipv4; resolve: (answer: ProbeAnswer) => void }>();
+  const waiting = new Map<string, { from: Ipv4; finish: (answer: ProbeAnswer | undefined) => void }>();
   return new Promise((resolve, reject) => {
     const socket = createSocket('udp4');
     socket.once('error', reject);
@@ -27,7 +28,7 @@ export function openProber(address: Ipv4, onHint: (from: Ipv4) => void = () => u
       const answer = v.safeParse(ProbeAnswer, text);
       if (answer.success) {
         const asked = waiting.get(answer.output.nonce);
-        if (asked?.from === from) asked.resolve(answer.output);
+        if (asked?.from === from) asked.finish(answer.output);
       } else if (v.is(Hint, text)) onHint(from);
     });
     socket.bind({ address, port: 0 }, () => {
@@ -39,23 +40,23 @@ export function openProber(address: Ipv4, onHint: (from: Ipv4) => void = () => u
           new Promise((answered) => {
             const nonce = randomBytes(8).toString('hex');
             const start = performance.now();
-            const finish = (result: Answered | undefined) => {
+            const finish = (answer: ProbeAnswer | undefined) => {
               clearTimeout(timer);
               waiting.delete(nonce);
-              answered(result);
+              answered(answer && { answer, rttMs: performance.now() - start });
             };
             const timer = setTimeout(() => finish(undefined), limitMs);
-            waiting.set(nonce, {
-              from: tunnelAddress,
-              resolve: (answer) => finish({ answer, rttMs: performance.now() - start }),
-            });
+            waiting.set(nonce, { from: tunnelAddress, finish });
             try {
               socket.send(encodeProbe(nonce), agentPort, tunnelAddress, () => undefined);
             } catch {
               // Closed in the meantime: nobody will answer, and the timer says so.
             }
           }),
-        close: () => socket.close(),
+        close: () => {
+          for (const { finish } of waiting.values()) finish(undefined);
+          socket.close();
+        },
       });
     });
   });

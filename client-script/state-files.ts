@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { Thumbprint } from '#contract/key.ts';
@@ -33,6 +33,10 @@ export class StateFiles {
     this.wireguardKeyFile = join(directory, 'wireguard.key');
     this.pidFile = join(directory, 'watch.pid');
     this.logFile = join(directory, 'watch.log');
+  }
+
+  async exists(): Promise<boolean> {
+    return (await stat(this.directory).catch(() => undefined)) !== undefined;
   }
 
   /** Makes the directory where it is missing; takes it away from others where it is open to them. */
