@@ -1,4 +1,4 @@
-import { Elysia } from 'elysia';
+import { type AnyElysia, Elysia } from 'elysia';
 import { commonHeaders, errorBoundary } from './http/errors.ts';
 import { assemble, type Deps, type Master } from './master.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
@@ -10,6 +10,7 @@ import { confirmationRoute, redemptionRoute } from './routes/enrolments.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { publicRoutes } from './routes/public.ts';
+import { swaggerRoutes } from './routes/swagger.ts';
 import { userRoutes } from './routes/users.ts';
 
 /** The master's HTTP application, without a socket: a function from requests to responses. */
@@ -18,12 +19,14 @@ export function app(deps: Deps) {
 }
 
 export function applicationOf(master: Master) {
-  const routes: Route[] = [];
+  // Known once all routes are there; errors and documentation ask for it later.
+  const whole: { application: AnyElysia } = { application: new Elysia() };
   const application = new Elysia({ normalize: false })
     .headers(commonHeaders)
-    .use(errorBoundary(master.log, (path) => methodsOf(routes, path)))
+    .use(errorBoundary(master.log, (path) => methodsOf(whole.application.routes, path)))
     .onRequest(({ request }) => master.callers.recognise(request))
     .use(publicRoutes(master))
+    .use(swaggerRoutes(() => whole.application))
     .use(redemptionRoute(master))
     .use(confirmationRoute(master))
     .use(accessTokenRoutes(master))
@@ -34,7 +37,7 @@ export function applicationOf(master: Master) {
     .use(nodeRoutes(master))
     .use(agentRoutes(master))
     .use(ownDeviceRoutes(master));
-  routes.push(...application.routes);
+  whole.application = application;
   return application;
 }
 

@@ -1,0 +1,53 @@
+/** The parts of JSON Schema that our schemas turn into. */
+export type JsonSchema = {
+  readonly type?: string | readonly string[];
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly examples?: readonly unknown[];
+  readonly minimum?: number;
+  readonly format?: string;
+};
+
+const signed = 'eyJhbGciOiJFZERTQSJ9.eyJ9.c2lnbmF0dXJl';
+
+/** Text whose schema cannot say what it looks like, by the name of its field. */
+const textByName: Readonly<Record<string, string>> = {
+  code: '64S42-TKJ5N-JQGRB-DE1P6-AP2SD',
+  sh: 'f=$(mktemp) && curl -fsSk https://vpn.example.com:8443/join.sh -o "$f" && …',
+  token: signed,
+  bundle: signed,
+  assertion: signed,
+  problem: 'the snapshot overlaps the pool',
+  name: 'internal',
+};
+
+/** A value that fits the schema, made of the examples that its parts carry. */
+export function exampleOf(schema: JsonSchema, name = ''): unknown {
+  if (schema.examples?.[0] !== undefined) return schema.examples[0];
+  if (schema.const !== undefined) return schema.const;
+  if (schema.enum?.[0] !== undefined) return schema.enum[0];
+  const [choice] = schema.anyOf ?? schema.oneOf ?? [];
+  if (choice !== undefined) return exampleOf(choice, name);
+  const type = typeof schema.type === 'string' ? schema.type : schema.type?.[0];
+  switch (type) {
+    case 'object':
+      return Object.fromEntries(
+        Object.entries(schema.properties ?? {}).map(([field, part]) => [field, exampleOf(part, field)]),
+      );
+    case 'array':
+      return schema.items === undefined ? [] : [exampleOf(schema.items, name)];
+    case 'number':
+    case 'integer':
+      return Math.max(schema.minimum ?? 1, 1);
+    case 'boolean':
+      return false;
+    case 'null':
+      return null;
+    default:
+      return textByName[name] ?? 'text';
+  }
+}
