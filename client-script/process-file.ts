@@ -30,9 +30,14 @@ export class ProcessFile {
   async claim(): Promise<boolean> {
     const other = await this.running();
     if (other !== undefined && other !== process.pid) return false;
-    const identity = (await this.platform.identifyProcess(process.pid)) ?? '';
-    await this.files.write('watch.pid', JSON.stringify({ pid: process.pid, identity } satisfies ProcessRecord));
+    await this.record(process.pid);
     return true;
+  }
+
+  /** Names a process as the watcher, so that it can be stopped from its first moment on. */
+  async record(pid: number): Promise<void> {
+    const identity = (await this.platform.identifyProcess(pid)) ?? '';
+    await this.files.write('watch.pid', JSON.stringify({ pid, identity } satisfies ProcessRecord));
   }
 
   /** Whether this process still is the watcher: of two that claimed at once, the one that wrote last. */

@@ -14,7 +14,8 @@ const thrift = 'bun' in process.versions ? ['--smol'] : ['--max-semi-space-size=
 
 /** Starts the watcher as a process of its own that outlives this one. One that runs already is left alone. */
 export async function startWatcher(files: StateFiles, platform: Platform, script: string): Promise<void> {
-  if ((await new ProcessFile(files, platform).running()) !== undefined) return;
+  const processFile = new ProcessFile(files, platform);
+  if ((await processFile.running()) !== undefined) return;
   try {
     const before = await stat(files.logFile).catch(() => undefined);
     if (before !== undefined && before.size > maxLogBytes) await truncate(files.logFile);
@@ -28,6 +29,7 @@ export async function startWatcher(files: StateFiles, platform: Platform, script
       child.once('spawn', resolve);
       child.once('error', reject);
     });
+    if (child.pid !== undefined) await processFile.record(child.pid);
     child.unref();
     await promisify(close)(log);
   } catch (cause) {

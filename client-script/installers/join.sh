@@ -1,133 +1,172 @@
 #!/bin/sh
-# Brings this machine into a Postern VPN: fetches the client, checks it, installs it and starts `join`.
-# The join line pins this very file by its hash; this file pins the client. The code is asked for by the client.
+# Brings this machine into a Postern VPN: checks what is needed, installs postern-client, and asks for the code.
 #
-#   join.sh URL ROOT        the master's address and the thumbprint of its root key, as in the join line
-#   POSTERN_INSTALL=1       installs what the machine lacks with apt-get, instead of only naming it
+#   sh join.sh URL ROOT [options of postern-client join]
 #
-# Exit codes are those of postern-client; 5 means that something was changed on its way and nothing was installed.
+# URL is the master's address and ROOT the thumbprint of its root key; both are in the join line.
+# POSTERN_INSTALL=1 also installs missing programs with the system's package manager.
+# POSTERN_PREFIX is where postern-client goes (/usr/local).
+#
+# The join line checked the SHA-256 of this file before it ran it; this file holds the one of the client, and the
+# client checks everything else against ROOT. So nothing here relies on the TLS certificate.
 set -eu
 
 version='@VERSION@'
 client_sha256='@CLIENT_SHA256@'
-library=/usr/local/lib/postern
-program=$library/postern-client.js
-launcher=/usr/local/bin/postern-client
 
-# What happened, what to do next, the exit code.
+say() { printf 'postern: %s\n' "$*" >&2; }
+
+# fail EXIT-CODE WHAT-HAPPENED WHAT-TO-DO...
 fail() {
-  printf 'postern: %s\n%s\n' "$1" "$2" >&2
-  exit "$3"
+  code=$1
+  shift
+  for line in "$@"; do say "$line"; done
+  exit "$code"
 }
 
-has() {
-  command -v "$1" >/dev/null 2>&1
-}
+has() { command -v "$1" >/dev/null 2>&1; }
 
-# The first runtime that is new enough; nothing when there is none. Homes are searched too, for sudo forgets the PATH.
+# Prints the absolute path of a program that can run the client.
 find_runtime() {
-  home=$(getent passwd "${SUDO_USER:-root}" 2>/dev/null | cut -d: -f6) || home=
-  for candidate in node nodejs bun /usr/local/bin/node /usr/local/bin/bun "${home:-/root}/.bun/bin/bun" /root/.bun/bin/bun; do
-    path=$(command -v "$candidate" 2>/dev/null) || continue
-    case $path in
-      *bun) "$path" --version >/dev/null 2>&1 || continue ;;
-      *)
-        major=$("$path" -p 'process.versions.node.split(".")[0]' 2>/dev/null) || continue
-        [ "$major" -ge 20 ] 2>/dev/null || continue
-        ;;
-    esac
-    printf '%s\n' "$path"
-    return
-  done
+  if has node && node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' 2>/dev/null; then
+    command -v node
+  elif has bun; then
+    command -v bun
+  else
+    return 1
+  fi
 }
 
 kernel_has_wireguard() {
-  [ -d /sys/module/wireguard ] || grep -qs '/wireguard\.ko' "/lib/modules/$(uname -r)/modules.dep" "/lib/modules/$(uname -r)/modules.builtin"
+  [ -d /sys/module/wireguard ] && return 0
+  modules=/lib/modules/$(uname -r)
+  cat "$modules/modules.builtin" "$modules/modules.dep" 2>/dev/null | grep -q '/wireguard\.ko'
 }
 
-# The Debian packages of what is missing.
-find_missing() {
-  has ip || printf ' iproute2'
-  has wg || printf ' wireguard-tools'
-  kernel_has_wireguard || has wireguard-go || printf ' wireguard-go'
-  [ -n "$(find_runtime)" ] || printf ' nodejs'
+# Prints the packages that are missing, in the names that nearly every distribution uses.
+missing_packages() {
+  has ip || printf 'iproute2 '
+  has wg || printf 'wireguard-tools '
+  kernel_has_wireguard || has wireguard-go || printf 'wireguard-go '
 }
 
-# Names and issuers of the certificate count for nothing here: the hash above does.
-fetch() {
-  if has curl; then
-    curl -fsSk --connect-timeout 10 --max-time 60 "$1" -o "$2"
-  elif has wget; then
-    wget -q --no-check-certificate -T 60 "$1" -O "$2"
-  else
-    fail 'neither curl nor wget is here, and one is needed to fetch the client' 'Install one: apt-get install --no-install-recommends curl' 6
+# Prints the command that installs packages on this system.
+install_command() {
+  if has apt-get; then echo "apt-get install -y --no-install-recommends"
+  elif has dnf; then echo "dnf install -y"
+  elif has zypper; then echo "zypper install -y"
+  elif has pacman; then echo "pacman -S --noconfirm"
+  elif has apk; then echo "apk add"
+  else return 1
   fi
+}
+
+require_packages() {
+  packages=$(missing_packages)
+  [ -n "$packages" ] || return 0
+  if ! installer=$(install_command); then
+    fail 6 "this machine lacks: $packages" 'Install these programs, then run the join line again.'
+  fi
+  if [ "${POSTERN_INSTALL:-}" != 1 ]; then
+    fail 6 "this machine lacks: $packages" \
+      "Install them: $installer $packages" \
+      'Or run the join line again with POSTERN_INSTALL=1 set (export POSTERN_INSTALL=1), and it does that for you.'
+  fi
+  say "installing $packages"
+  # Each is a list of words.
+  # shellcheck disable=SC2086
+  $installer $packages >&2 || fail 6 "could not install: $packages" "Try it by hand: $installer $packages"
+  packages=$(missing_packages)
+  [ -z "$packages" ] || fail 6 "still missing: $packages" 'Install them by hand, then run the join line again.'
 }
 
 sha256_of() {
-  if has sha256sum; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d' ' -f1
+  if has sha256sum; then sha256sum "$1"
+  elif has shasum; then shasum -a 256 "$1"
+  elif has openssl; then openssl dgst -sha256 -r "$1"
+  else fail 6 'this machine cannot compute SHA-256' 'Install coreutils or openssl, then run the join line again.'
+  fi | cut -d ' ' -f 1
 }
 
-[ $# -eq 2 ] || fail "join.sh takes the master's address and its root thumbprint" 'Run the join line as your admin gave it to you, whole.' 2
-url=${1%/}
-root=$2
-case $url in
-  https://*) ;;
-  *) fail "$url does not start with https://" 'Run the join line as your admin gave it to you, whole.' 2 ;;
-esac
-[ "$(uname -s)" = Linux ] || fail "there is no Postern client for $(uname -s) yet" 'Join from a Linux machine.' 6
-
-if [ "$(id -u)" -ne 0 ]; then
-  has sudo || fail 'a network interface can be made by root only, and there is no sudo here' 'Run the join line as root.' 6
-  echo 'postern: making a network interface needs root; going on with sudo' >&2
-  exec sudo -- env "POSTERN_INSTALL=${POSTERN_INSTALL:-}" sh "$0" "$url" "$root"
-fi
-
-missing=$(find_missing)
-if [ -n "$missing" ] && [ "${POSTERN_INSTALL:-}" = 1 ] && has apt-get; then
-  echo "postern: installing$missing" >&2
-  # Unquoted on purpose: a list of package names, all of them from this file.
-  # shellcheck disable=SC2086
-  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing; } >&2; then
-    fail "the packages$missing could not be installed" 'See what apt-get says above, then run the join line again.' 6
+download() {
+  if has curl; then curl -fsSk --connect-timeout 10 --max-time 120 "$1" -o "$2"
+  elif has wget; then wget -q --no-check-certificate -T 20 -O "$2" "$1"
+  else fail 6 'this machine has neither curl nor wget' 'Install curl, then run the join line again.'
   fi
-  missing=$(find_missing)
-fi
-if [ -n "$missing" ]; then
-  fail "this machine lacks:$missing" "Install it: sudo apt-get install --no-install-recommends$missing (Debian, Ubuntu), or the same from your system's packages.
-Node.js must be 20 or newer; Bun does as well (https://bun.sh). Or run the join line with POSTERN_INSTALL=1 before \`sh\`." 6
-fi
-runtime=$(find_runtime)
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP TERM
-trap 'exit 130' INT
-fetch "$url/client/postern-client.js" "$work/postern-client.js" ||
-  fail "the client could not be fetched from $url" 'Check the network and run the join line again. Nothing was installed.' 4
-if [ "$(sha256_of "$work/postern-client.js")" != "$client_sha256" ]; then
-  fail "the client from $url was changed on its way; nothing was installed" 'Try another network, and tell your admin.' 5
-fi
-
-# A file that is replaced in one step is never half of one.
-was_installed=no
-[ -e "$launcher" ] && was_installed=yes
-mkdir -p "$library" "${launcher%/*}"
-install_file() {
-  cp "$1" "$2.new" && chmod "$3" "$2.new" && mv -f "$2.new" "$2"
 }
-cat >"$work/launcher" <<LAUNCHER
-#!/bin/sh
-# postern-client $version
-POSTERN_CLIENT_VERSION='$version' exec '$runtime' $program "\$@"
-LAUNCHER
-install_file "$work/postern-client.js" "$program" 644
-install_file "$work/launcher" "$launcher" 755
 
-code=0
-"$launcher" join --master "$url" --root "$root" || code=$?
-if [ "$code" -eq 5 ] && [ "$was_installed" = no ]; then
-  rm -f "$program" "$launcher"
-  rmdir "$library" 2>/dev/null || :
-fi
-exit "$code"
+# Puts the client in place as a whole or not at all.
+install_client() {
+  folder=$prefix/lib/postern
+  if [ -f "$folder/postern-client.js" ] && [ "$(sha256_of "$folder/postern-client.js")" = "$client_sha256" ]; then
+    say "postern-client $version is here already"
+  else
+    draft=$(mktemp)
+    trap 'rm -f "$draft"' EXIT
+    trap 'exit 1' HUP INT TERM
+    download "$1/client/postern-client.js" "$draft" ||
+      fail 4 "postern-client could not be fetched from $1" "Check this machine's internet connection and run the join line again."
+    if [ "$(sha256_of "$draft")" != "$client_sha256" ]; then
+      fail 5 'postern-client was changed on its way; nothing was installed' \
+        'Someone may stand between you and the master: try another network, and tell your admin.'
+    fi
+    mkdir -p "$folder" "$prefix/bin"
+    # Node takes the file for an ES module by this.
+    printf '{"type":"module"}\n' >"$folder/package.json"
+    cp "$draft" "$folder/postern-client.js.new"
+    chmod 755 "$folder/postern-client.js.new"
+    mv -f "$folder/postern-client.js.new" "$folder/postern-client.js"
+    rm -f "$draft"
+    trap - EXIT HUP INT TERM
+  fi
+  mkdir -p "$prefix/bin"
+  printf '#!/bin/sh\nexec "%s" "%s/postern-client.js" "$@"\n' "$runtime" "$folder" >"$prefix/bin/postern-client.new"
+  chmod 755 "$prefix/bin/postern-client.new"
+  mv -f "$prefix/bin/postern-client.new" "$prefix/bin/postern-client"
+}
+
+main() {
+  if [ $# -lt 2 ]; then
+    fail 2 'usage: sh join.sh URL ROOT [options of postern-client join]' 'Both are in the join line that your admin gave you.'
+  fi
+  case $client_sha256 in
+    @*) fail 2 'this is the template of join.sh, not a released one' 'Fetch it from a master: https://MASTER/join.sh' ;;
+  esac
+  case $1 in
+    https://*) ;;
+    *) fail 2 "the master's address must start with https://, and $1 does not" 'Copy the whole join line.' ;;
+  esac
+  [ "$(uname -s)" = Linux ] ||
+    fail 6 "there is no Postern client for $(uname -s) yet" 'Join from a Linux machine, or ask your admin.'
+
+  # Before sudo, whose PATH may leave out where a person installed it.
+  runtime=${POSTERN_RUNTIME:-$(find_runtime || true)}
+  if [ -z "$runtime" ]; then
+    fail 6 'this machine has neither Node 20 or newer nor Bun, and the client needs one of them' \
+      'Get Node from https://nodejs.org (or your package manager, if it has 20 or newer), or Bun from https://bun.sh,' \
+      'then run the join line again.'
+  fi
+  if [ "$(id -u)" != 0 ]; then
+    if has sudo; then
+      say 'root is needed to make a network interface; going on with sudo'
+      export POSTERN_RUNTIME="$runtime"
+      exec sudo --preserve-env=POSTERN_RUNTIME,POSTERN_INSTALL,POSTERN_PREFIX,POSTERN_CODE sh "$0" "$@"
+    fi
+    fail 6 'root is needed to make a network interface, and there is no sudo here' 'Become root, then run the join line again.'
+  fi
+
+  prefix=${POSTERN_PREFIX:-/usr/local}
+  master=${1%/}
+  root=$2
+  shift 2
+  require_packages
+  install_client "$master"
+  # The join line fetched this file into a temporary one, which has done its work.
+  case $0 in
+    "${TMPDIR:-/tmp}"/tmp.*) rm -f "$0" ;;
+  esac
+  exec "$prefix/bin/postern-client" join --master "$master" --root "$root" "$@"
+}
+
+# In a function, so that a file that was cut off on its way runs nothing.
+main "$@"
