@@ -4,6 +4,8 @@
  * - port 80: `/` answers with its name and the asker's address; `/stream` is a download without an end.
  * - port 7000: says back every line it hears.
  */
+import { createServer } from 'node:net';
+
 const name = process.argv[2] ?? 'site';
 const chunk = new Uint8Array(4_096);
 
@@ -24,14 +26,9 @@ Bun.serve({
   },
 });
 
-Bun.listen({
-  hostname: '0.0.0.0',
-  port: 7_000,
-  socket: {
-    data(socket, bytes) {
-      socket.write(bytes);
-    },
-  },
-});
+createServer((socket) => {
+  socket.on('error', () => {});
+  socket.pipe(socket);
+}).listen(7_000, '0.0.0.0');
 
 console.log('listening');

@@ -22,23 +22,23 @@ export async function listen(host: Host, port: number): Promise<Program> {
   return listener;
 }
 
-/** Listens to a NAT router: it sees the first WireGuard packet of a device, and the first that comes back. */
-export async function watchHandshakes(router: Host): Promise<Program> {
-  const watch = ['conntrack', '-E', '-p', 'udp', '--dport', '51820', '-o', 'timestamp'];
-  const program = router.start('handshakes', watch);
+/**
+ * Listens to a NAT router, which sees the first WireGuard packet of a machine behind it and the first that comes back.
+ * What is returned ends the listening: it says how long that took.
+ */
+export async function watchHandshake(router: Host, machine: Host): Promise<() => Promise<number>> {
+  const [, address = ''] = /inet ([\d.]+)/.exec(await machine.must(['ip', '-4', 'addr', 'show', 'eth0'])) ?? [];
+  const flow = ['-p', 'udp', '--orig-src', address, '--dport', '51820'];
+  const watch = router.start(`handshake-${machine.name}`, ['conntrack', '-E', ...flow, '-o', 'timestamp']);
   await Bun.sleep(100);
-  return program;
-}
-
-/** From the handshake's first packet to the first answer, as the router saw the newest device's. */
-export function handshakeMs(watch: Program): number {
-  const seen = (kind: string) => {
-    const times = [...watch.output().matchAll(new RegExp(`^\\[([\\d.]+)\\]\\s+\\[${kind}\\]`, 'gm'))];
-    return Number(times.at(-1)?.[1]) * 1_000;
+  const first = (kind: string) =>
+    Number(new RegExp(`^\\[([\\d.]+)\\]\\s+\\[${kind}\\]`, 'm').exec(watch.output())?.[1]);
+  return async () => {
+    await watch.stop('SIGINT');
+    const ms = (first('UPDATE') - first('NEW')) * 1_000;
+    expect(ms >= 0, () => `${router.name} saw no handshake:\n${watch.output()}`);
+    return rounded(ms);
   };
-  const ms = seen('UPDATE') - seen('NEW');
-  expect(ms >= 0, () => `the router saw no handshake:\n${watch.output()}`);
-  return rounded(ms);
 }
 
 /** A TCP connection to the internal network that must outlive whatever happens meanwhile. */
