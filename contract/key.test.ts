@@ -26,6 +26,7 @@ describe('PublicKey', () => {
     ['33 bytes', Buffer.alloc(33, 7).toString('base64')],
     ['non-canonical last character', `${'A'.repeat(42)}B=`],
     ['hex', 'ab'.repeat(22)],
+    ['what is no base64 at all', '$(id)'],
     ['a trailing newline', `${Buffer.alloc(32, 7).toString('base64')}\n`],
   ])('refuses %s', (_, key) => expect(v.safeParse(PublicKey, key).success).toBe(false));
 });

@@ -14,10 +14,12 @@ const lowOrderPoints = new Set([
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ]);
 
+const publicKeyPattern = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
+
 /** A WireGuard public key: 32 bytes in canonical base64 (44 characters), never a point of low order. */
 export const PublicKey = v.pipe(
   v.string(),
-  v.regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/, 'must be a WireGuard public key: 44 characters of base64'),
+  v.regex(publicKeyPattern, 'must be a WireGuard public key: 44 characters of base64'),
   v.check(isNotLowOrder, 'is an all-zero or low-order key, which would encrypt nothing'),
   v.examples(['xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=']),
 );
@@ -39,6 +41,8 @@ export const Thumbprint = v.pipe(
 export type Thumbprint = v.InferOutput<typeof Thumbprint>;
 
 function isNotLowOrder(key: string): boolean {
+  // A pipe runs every check; what is no key at all has been refused before this one.
+  if (!publicKeyPattern.test(key)) return true;
   const bytes = Uint8Array.from(atob(key), (character) => character.charCodeAt(0));
   const top = bytes[31] ?? 0;
   bytes[31] = top & 0x7f;

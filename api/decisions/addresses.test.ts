@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'bun:test';
+import { ipv4ToNumber, numberToIpv4 } from '#contract/network.ts';
+import { lowestFree, poolPlan, poolProblem } from './addresses.ts';
+
+const shown = ({ first, last }: { first: number; last: number }) => `${numberToIpv4(first)}-${numberToIpv4(last)}`;
+
+describe('poolPlan', () => {
+  test.each([
+    ['10.91.64.0/18', '10.91.64.2-10.91.64.63', '10.91.64.64-10.91.127.254'],
+    ['10.0.0.0/24', '10.0.0.2-10.0.0.63', '10.0.0.64-10.0.0.254'],
+    ['10.0.0.0/26', '10.0.0.2-10.0.0.15', '10.0.0.16-10.0.0.62'],
+    ['10.0.0.16/28', '10.0.0.18-10.0.0.19', '10.0.0.20-10.0.0.30'],
+  ])('%s gives nodes %s and devices %s', (pool, nodes, devices) => {
+    const plan = poolPlan(pool);
+    expect([shown(plan.nodes), shown(plan.devices)]).toEqual([nodes, devices]);
+  });
+
+  test.each([
+    ['10.0.0.0/29', 'too small'],
+    ['10.0.0.0/28', undefined],
+    ['10.0.0.0/8', undefined],
+    ['8.0.0.0/7', 'too large'],
+  ])('%s as a pool: %p', (pool, why) => {
+    if (why === undefined) expect(poolProblem(pool)).toBeUndefined();
+    else expect(poolProblem(pool)).toContain(why);
+  });
+});
+
+describe('lowestFree', () => {
+  const range = { first: ipv4ToNumber('10.0.0.4'), last: ipv4ToNumber('10.0.0.6') };
+  const numbers = (...addresses: string[]) => addresses.map(ipv4ToNumber);
+
+  test.each([
+    ['nothing taken', [], '10.0.0.4'],
+    ['others taken', ['10.0.0.2', '10.0.0.9'], '10.0.0.4'],
+    ['the first taken', ['10.0.0.4'], '10.0.0.5'],
+    ['a gap', ['10.0.0.4', '10.0.0.6'], '10.0.0.5'],
+    ['one left', ['10.0.0.2', '10.0.0.4', '10.0.0.5'], '10.0.0.6'],
+  ])('%s', (_, taken, free) => expect(lowestFree(range, numbers(...taken))).toBe(ipv4ToNumber(free)));
+
+  test('all taken', () =>
+    expect(lowestFree(range, numbers('10.0.0.4', '10.0.0.5', '10.0.0.6', '10.0.0.7'))).toBeUndefined());
+});

@@ -1,0 +1,35 @@
+import { describe, expect, test } from 'bun:test';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sha256Hex } from '../formats/hash.ts';
+import { joinLine } from './join-line.ts';
+
+const script = 'echo "ran with $1 $2"\n';
+const line = joinLine('https://vpn.example.com:8443', 'ROOT', sha256Hex(script));
+
+/** Runs the line by a real shell; `curl` is a stand-in that delivers `delivered`. */
+function run(delivered: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-join-'));
+  writeFileSync(join(folder, 'delivered'), delivered);
+  writeFileSync(join(folder, 'curl'), `#!/bin/sh\ncp "${folder}/delivered" "$4"\n`, { mode: 0o755 });
+  const child = Bun.spawnSync(['/bin/sh', '-c', line], {
+    env: { PATH: `${folder}:${process.env.PATH}`, TMPDIR: folder },
+  });
+  return { status: child.exitCode, said: `${child.stdout}${child.stderr}` };
+}
+
+describe('the join line', () => {
+  test('runs the script it names, with the master and the root', () =>
+    expect(run(script)).toEqual({ status: 0, said: 'ran with https://vpn.example.com:8443 ROOT\n' }));
+
+  test('runs nothing else', () => {
+    const swapped = run('echo owned\n');
+    expect(swapped.status).not.toBe(0);
+    expect(swapped.said).toContain('nothing was run');
+    expect(swapped.said).not.toContain('owned');
+  });
+
+  test('starts an installed client where no script is served', () =>
+    expect(joinLine('https://h:1', 'ROOT', undefined)).toBe('postern-client join --master https://h:1 --root ROOT'));
+});
