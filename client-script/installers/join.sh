@@ -73,6 +73,8 @@ require_packages() {
       'Or run the join line again with POSTERN_INSTALL=1 set (export POSTERN_INSTALL=1), and it does that for you.'
   fi
   say "installing $packages"
+  # A fresh image has no package lists; if they cannot be had, the next step says what is missing.
+  if has apt-get; then apt-get update -qq >&2 || true; fi
   # Each is a list of words.
   # shellcheck disable=SC2086
   $installer $packages >&2 || fail 6 "could not install: $packages" "Try it by hand: $installer $packages"
@@ -83,21 +85,27 @@ require_packages() {
 sha256_of() {
   if has sha256sum; then sha256sum "$1"
   elif has shasum; then shasum -a 256 "$1"
-  elif has openssl; then openssl dgst -sha256 -r "$1"
-  else fail 6 'this machine cannot compute SHA-256' 'Install coreutils or openssl, then run the join line again.'
+  else openssl dgst -sha256 -r "$1"
   fi | cut -d ' ' -f 1
 }
 
 download() {
   if has curl; then curl -fsSk --connect-timeout 10 --max-time 120 "$1" -o "$2"
-  elif has wget; then wget -q --no-check-certificate -T 20 -O "$2" "$1"
-  else fail 6 'this machine has neither curl nor wget' 'Install curl, then run the join line again.'
+  else wget -q --no-check-certificate -T 20 -O "$2" "$1"
   fi
+}
+
+# What fetching and checking the client takes.
+require_tools() {
+  has curl || has wget || fail 6 'this machine has neither curl nor wget' 'Install curl, then run the join line again.'
+  has sha256sum || has shasum || has openssl ||
+    fail 6 'this machine cannot compute SHA-256' 'Install coreutils or openssl, then run the join line again.'
 }
 
 # Puts the client in place as a whole or not at all.
 install_client() {
-  folder=$prefix/lib/postern
+  was_here=no
+  [ ! -e "$prefix/bin/postern-client" ] || was_here=yes
   if [ -f "$folder/postern-client.js" ] && [ "$(sha256_of "$folder/postern-client.js")" = "$client_sha256" ]; then
     say "postern-client $version is here already"
   else
@@ -120,9 +128,18 @@ install_client() {
     trap - EXIT HUP INT TERM
   fi
   mkdir -p "$prefix/bin"
-  printf '#!/bin/sh\nexec "%s" "%s/postern-client.js" "$@"\n' "$runtime" "$folder" >"$prefix/bin/postern-client.new"
+  cat >"$prefix/bin/postern-client.new" <<LAUNCHER
+#!/bin/sh
+POSTERN_CLIENT_VERSION="$version" exec "$runtime" "$folder/postern-client.js" "\$@"
+LAUNCHER
   chmod 755 "$prefix/bin/postern-client.new"
   mv -f "$prefix/bin/postern-client.new" "$prefix/bin/postern-client"
+}
+
+# Takes back what install_client put there.
+uninstall_client() {
+  rm -f "$prefix/bin/postern-client" "$folder/postern-client.js" "$folder/package.json"
+  rmdir "$folder" 2>/dev/null || true
 }
 
 main() {
@@ -156,16 +173,22 @@ main() {
   fi
 
   prefix=${POSTERN_PREFIX:-/usr/local}
+  folder=$prefix/lib/postern
   master=${1%/}
   root=$2
   shift 2
   require_packages
+  require_tools
   install_client "$master"
   # The join line fetched this file into a temporary one, which has done its work.
   case $0 in
     "${TMPDIR:-/tmp}"/tmp.*) rm -f "$0" ;;
   esac
-  exec "$prefix/bin/postern-client" join --master "$master" --root "$root" "$@"
+  outcome=0
+  "$prefix/bin/postern-client" join --master "$master" --root "$root" "$@" || outcome=$?
+  # Whoever was deceived is left as before.
+  if [ "$outcome" = 5 ] && [ "$was_here" = no ]; then uninstall_client; fi
+  exit "$outcome"
 }
 
 # In a function, so that a file that was cut off on its way runs nothing.

@@ -13,15 +13,17 @@ export class CommandError extends Error {
   }
 }
 
-export type RunCommand = (argv: readonly [string, ...string[]], stdin?: string) => Promise<string>;
+/** `ownSession` for a program that stays behind: otherwise it ends with the terminal it was started from. */
+export type RunOptions = { stdin?: string; ownSession?: boolean };
+export type RunCommand = (argv: readonly [string, ...string[]], options?: RunOptions) => Promise<string>;
 
 const limitMs = 10_000;
 
 /** Arguments go to the kernel as they are, never through a shell. @returns what the program wrote. */
-export const runCommand: RunCommand = (argv, stdin) =>
+export const runCommand: RunCommand = (argv, { stdin = '', ownSession = false } = {}) =>
   new Promise((resolve, reject) => {
     const [program, ...args] = argv;
-    const child = spawn(program, args, { cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { cwd: '/', stdio: ['pipe', 'pipe', 'pipe'], detached: ownSession });
     let stdout = '';
     let stderr = '';
     const timer = setTimeout(() => {
@@ -35,7 +37,7 @@ export const runCommand: RunCommand = (argv, stdin) =>
       stderr += text;
     });
     child.stdin.on('error', () => undefined);
-    child.stdin.end(stdin ?? '');
+    child.stdin.end(stdin);
     child.on('error', (cause) => {
       clearTimeout(timer);
       reject(new CommandError('command-missing', argv, cause.message, cause));

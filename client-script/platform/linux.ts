@@ -28,7 +28,7 @@ export function linux(run: RunCommand, searchPath = process.env.PATH ?? ''): Pla
       // A kernel without WireGuard says "Unknown device type", a container without the module "Operation not supported".
       if (!(error instanceof CommandError) || !(await has('wireguard-go'))) throw error;
     }
-    await run(['wireguard-go', name]);
+    await run(['wireguard-go', name], { ownSession: true });
   };
 
   const lower = async (name: string) => {
@@ -67,7 +67,7 @@ export function linux(run: RunCommand, searchPath = process.env.PATH ?? ''): Pla
         ...(before?.addresses ?? []).filter((old) => old !== address).map((old) => `address del ${old}/32 dev ${name}`),
         ...(before?.isUp && before.mtu === mtu ? [] : [`link set dev ${name} mtu ${mtu} up`]),
       ];
-      if (changes.length > 0) await run(['ip', '-batch', '-'], `${changes.join('\n')}\n`);
+      if (changes.length > 0) await run(['ip', '-batch', '-'], { stdin: `${changes.join('\n')}\n` });
     },
 
     async observe(name): Promise<ObservedTunnel | undefined> {
@@ -96,7 +96,7 @@ export function linux(run: RunCommand, searchPath = process.env.PATH ?? ''): Pla
     async changeRoutes(name, steps) {
       if (steps.length === 0) return;
       const lines = steps.map((step) => routeLine(step, name));
-      await run(['ip', '-force', '-batch', '-'], `${lines.join('\n')}\n`);
+      await run(['ip', '-force', '-batch', '-'], { stdin: `${lines.join('\n')}\n` });
     },
 
     lower,
