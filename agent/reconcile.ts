@@ -27,6 +27,8 @@ export type PassReport = {
 export interface Reconciler {
   /** A new goal; the pass under way gives way to it. Undefined closes the node. */
   aimFor(snapshot: Snapshot | undefined): void;
+  /** Something on the machine has changed: look now instead of at the next interval. */
+  wake(): void;
   /** Passes until stopped: for each new goal, and by itself every `everyMs`. */
   run(): Promise<void>;
   stop(): void;
@@ -135,6 +137,8 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
       goal = goalOf(snapshot, self);
       wake.resolve('wake');
     },
+
+    wake: () => wake.resolve('wake'),
 
     async run() {
       while (!isStopped) {

@@ -42,7 +42,8 @@ export async function runAgent(
   log: (line: string) => void,
 ): Promise<void> {
   const alone = await beAlone(paths.socket);
-  const { system } = openSystem(paths, config);
+  log(`node ${config.node} begins; its master is ${config.master}`);
+  const { system, wireguard } = openSystem(paths, config);
   const cache = openCache(paths, config.root);
   const master = connectMaster({
     url: config.master,
@@ -83,6 +84,7 @@ export async function runAgent(
   });
   if (snapshot !== undefined) reconciler.aimFor(snapshot);
 
+  wireguard.onGone(() => reconciler.wake());
   stop.addEventListener('abort', () => reconciler.stop());
   const following = followMaster(
     {

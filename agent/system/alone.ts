@@ -13,7 +13,8 @@ export async function beAlone(socketPath: string): Promise<Server> {
   if (await answersOn(socketPath))
     throw new SetupError(`an agent already runs on this state directory; stop it first (it listens on ${socketPath})`);
   await rm(socketPath, { force: true });
-  const server = createServer((connection) => connection.destroy());
+  // Whoever asks hangs up by itself. To be the first to hang up would look like a refusal on the other side.
+  const server = createServer((connection) => connection.on('error', () => undefined).resume());
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(socketPath, resolve);

@@ -30,6 +30,7 @@ export async function followMaster(follow: Follow, cached: Snapshot | undefined,
   const state: State = {
     snapshot: cached,
     bundlesOf: undefined,
+    isRefusing: false,
     bundles: new Map(bundles.map((bundle) => [bundle.publicKey, bundle])),
   };
   let delay = retryMs.first;
@@ -53,6 +54,8 @@ type State = {
   /** The version whose bundles were fetched; behind the snapshot's after a failure in between. */
   bundlesOf: string | undefined;
   bundles: Map<string, CachedBundle>;
+  /** The newest snapshot was refused. Any notice may mean that there is a better one. */
+  isRefusing: boolean;
 };
 
 function isRefusal(error: unknown): error is TrustError | SnapshotRefused {
@@ -65,7 +68,8 @@ async function followOnce(follow: Follow, state: State, onOpen: () => void): Pro
   let trust: TrustList = await master.fetchTrust((text) => cache.keepTrust(text));
   let wake = Promise.withResolvers<void>();
   const channel = await master.openChannel((notice) => {
-    if (state.snapshot === undefined || compareVersions(notice, state.snapshot) !== 0) wake.resolve();
+    const isKnown = state.snapshot !== undefined && compareVersions(notice, state.snapshot) === 0;
+    if (!isKnown || state.isRefusing) wake.resolve();
   });
   onOpen();
   follow.onOpen();
@@ -81,6 +85,7 @@ async function followOnce(follow: Follow, state: State, onOpen: () => void): Pro
         await fetchNewer(follow, state, trust);
       } catch (error) {
         if (!isRefusal(error)) throw error;
+        state.isRefusing = true;
         follow.log(error.message);
         follow.onProblem(error.message);
         // The snapshot may be signed by a key that is newer than the list we have.
@@ -107,6 +112,7 @@ async function fetchNewer(follow: Follow, state: State, trust: TrustList): Promi
     state.snapshot = snapshot;
     follow.onSnapshot(snapshot);
   }
+  state.isRefusing = false;
   follow.onProblem(undefined);
   const { snapshot } = state;
   if (snapshot === undefined || state.bundlesOf === versionText(snapshot)) return;

@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { checkSetAnswer, getRequest, parseGetAnswer, renderConfigure, renderPeerSteps } from '../formats/uapi.ts';
 import type { WireGuardDriver } from './wireguard.ts';
 
@@ -34,6 +34,27 @@ export function answersOn(socket: string): Promise<boolean> {
     });
     connection.on('error', () => resolve(false));
   });
+}
+
+/** Notices the end of the process behind a socket by a connection that says nothing and is held open. */
+export function watchSocket(socket: string): { begin(): void; onEnd(callback: () => void): void } {
+  let connection: Socket | undefined;
+  let onEnd: () => void = () => undefined;
+  return {
+    begin() {
+      if (connection !== undefined) return;
+      connection = connect(socket);
+      connection.unref();
+      connection.on('error', () => undefined);
+      connection.on('close', () => {
+        connection = undefined;
+        onEnd();
+      });
+    },
+    onEnd(callback) {
+      onEnd = callback;
+    },
+  };
 }
 
 /** Sends one request and gives all of the answer, which an empty line ends. */

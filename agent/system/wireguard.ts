@@ -5,7 +5,7 @@ import type { ObservedInterface } from '#contract/wg.ts';
 import type { PeerStep } from '../plan/peers.ts';
 import { CommandError, MissingProgram, type RunCommand } from './command.ts';
 import { kernelDriver } from './wireguard-kernel.ts';
-import { answersOn, userspaceDriver } from './wireguard-userspace.ts';
+import { answersOn, userspaceDriver, watchSocket } from './wireguard-userspace.ts';
 
 /** The two ways to WireGuard: in the kernel, and a program beside it. Doing anything twice changes nothing. */
 export interface WireGuardDriver {
@@ -22,6 +22,8 @@ export interface WireGuard {
   create(): Promise<WireGuardDriver>;
   /** An absent interface is not an error. */
   remove(): Promise<void>;
+  /** Calls back when wireguard-go ends. WireGuard in the kernel does not. */
+  onGone(callback: () => void): void;
 }
 
 export type WireGuardOptions = {
@@ -35,18 +37,25 @@ export type WireGuardOptions = {
 export function openWireGuard(options: WireGuardOptions): WireGuard {
   const { run, name, keyFile, readKey, socketDirectory = '/var/run/wireguard' } = options;
   const socket = `${socketDirectory}/${name}.sock`;
-  const exists = () => existsSync(`/sys/class/net/${name}`);
+  // Not /sys/class/net, which shows the network of whoever mounted it.
+  const exists = () => existsSync(`/proc/sys/net/ipv4/conf/${name}`);
   const userspace = userspaceDriver(socket, readKey);
   const kernel = kernelDriver(run, name, keyFile);
 
+  const watch = watchSocket(socket);
+
   const driver = async () => {
     // The link alone says little: wireguard-go may be dead, and its socket may outlive it.
-    if (await answersOn(socket)) return userspace;
+    if (await answersOn(socket)) {
+      watch.begin();
+      return userspace;
+    }
     return exists() ? kernel : undefined;
   };
 
   return {
     driver,
+    onGone: watch.onEnd,
     async create() {
       if (exists()) return (await driver()) ?? kernel;
       try {
