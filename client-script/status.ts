@@ -63,7 +63,7 @@ export async function status(platform: Platform, files: StateFiles, now: number)
   ]);
   const { refused } = await desire(platform, bundle, new Set(membership.reached));
   const fresh =
-    report !== undefined && pid !== undefined && now - Date.parse(report.at) < freshReportMs ? report : undefined;
+    report?.pid === pid && report !== undefined && now - Date.parse(report.at) < freshReportMs ? report : undefined;
   const nodes = bundle.nodes.map((node) => {
     const peer = observed?.peers.find(({ publicKey }) => publicKey === node.publicKey);
     return nodeStatus(node, peer, fresh, now);
@@ -97,7 +97,7 @@ export async function status(platform: Platform, files: StateFiles, now: number)
     problems: [
       ...(observed === undefined ? [`${interfaceName} is down; bring it up with \`postern-client up\``] : []),
       ...(observed !== undefined && !connected
-        ? ['no node has answered for three minutes: this network may block UDP, or the device was revoked']
+        ? ['no node answers: this network may block UDP, or the device was revoked']
         : []),
       ...(observed !== undefined && pid === undefined
         ? ['the watcher does not run, so nothing is renewed; start it with `postern-client up`']

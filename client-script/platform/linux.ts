@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { access, constants, readFile, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Endpoint } from '#contract/network.ts';
 import { parseWgDump } from '#contract/wg.ts';
 import type { ObservedTunnel, PeerStep, RouteStep } from '../tunnel-plan.ts';
@@ -59,8 +60,18 @@ export function linux(run: RunCommand, searchPath = process.env.PATH ?? ''): Pla
     },
 
     async raise({ name, privateKeyFile, address, mtu }: LinkSettings) {
-      if ((await showLink(name)) === undefined) await create(name);
-      await run(['wg', 'set', name, 'private-key', privateKeyFile]);
+      const setKey = () => run(['wg', 'set', name, 'private-key', privateKeyFile]);
+      if ((await showLink(name)) === undefined) {
+        await create(name);
+        await setKey();
+      } else {
+        // One that nothing answers for is left from a run that was cut off: it may still start, else it is made anew.
+        await patiently(setKey).catch(async () => {
+          await lower(name);
+          await create(name);
+          await setKey();
+        });
+      }
       const before = await showLink(name);
       const changes = [
         ...(before?.addresses.includes(address) ? [] : [`address add ${address}/32 dev ${name}`]),
@@ -162,6 +173,18 @@ async function kernelHasWireguard(): Promise<boolean> {
     return lists.some((list) => /\/wireguard\.ko/.test(list));
   } catch {
     return false;
+  }
+}
+
+async function patiently(attempt: () => Promise<unknown>): Promise<void> {
+  for (let left = 10; ; left -= 1) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      await pause(50);
+    }
   }
 }
 
