@@ -1,0 +1,23 @@
+import { describe, expect, test } from 'bun:test';
+import { cidrRange, cidrsOverlap } from '#contract/network.ts';
+import { choosePool, routedSubnets } from './pool.ts';
+
+describe('choosePool', () => {
+  test('gives a /18 of 10/8 that overlaps no route and nothing that Docker or Kubernetes takes', () => {
+    for (let draw = 0; draw < 500; draw++) {
+      const pool = choosePool(['10.128.0.0/9', '192.168.1.0/24'], () => draw / 500);
+      expect(cidrRange(pool).prefix).toBe(18);
+      for (const taken of ['10.128.0.0/9', '10.0.0.0/24', '10.244.0.0/16', '10.96.0.0/12'])
+        expect(cidrsOverlap(pool, taken)).toBe(false);
+      expect(cidrsOverlap(pool, '10.0.0.0/8')).toBe(true);
+    }
+  });
+
+  test('says what to do when all of 10/8 is routed', () =>
+    expect(() => choosePool(['10.0.0.0/8'], () => 0)).toThrow('--pool'));
+});
+
+test('routedSubnets reads what ip(8) prints, the default route left out', () =>
+  expect(
+    routedSubnets([{ dst: 'default' }, { dst: '10.1.0.0/16' }, { dst: '10.2.3.4' }, { dst: '127.0.0.0/8' }]),
+  ).toEqual(['10.1.0.0/16', '10.2.3.4/32', '127.0.0.0/8']));

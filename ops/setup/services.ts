@@ -1,0 +1,95 @@
+import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from './command.ts';
+import { programsOf, repository } from './programs.ts';
+import { makePrivateFolder, type StatePaths, StateProblem } from './state.ts';
+import { endProcess, runningSupervisor } from './supervision.ts';
+
+/** What keeps master and agent running on this machine. */
+export interface Services {
+  readonly kind: 'systemd' | 'supervisor';
+  /** Starts what is not running. @returns whether anything had to be started. */
+  start(): Promise<boolean>;
+  stop(): Promise<void>;
+  /** Where a person finds what the programs said. */
+  readonly logs: string;
+}
+
+/** systemd where it runs as the system's init; being installed is not enough. */
+export function servicesFor(paths: StatePaths, listen: string): Services {
+  return existsSync('/run/systemd/system') ? systemdServices(paths, listen) : supervisedServices(paths, listen);
+}
+
+const unitFolder = '/etc/systemd/system';
+const units = ['postern-agent.service', 'postern-master.service'] as const;
+
+/** The text of a unit file. Paths go in quoted: systemd splits at spaces and reads % as a specifier. */
+export function renderUnit(template: string, stateDir: string, listen: string): string {
+  const quoted = (argv: readonly string[]) => argv.map((word) => `"${escapeUnit(word)}"`).join(' ');
+  const { agent, master } = programsOf(stateDir, listen);
+  return template
+    .replaceAll('@AGENT@', quoted(agent))
+    .replaceAll('@MASTER@', quoted(master))
+    .replaceAll('@STATE@', quoted([stateDir]))
+    .replaceAll('@REPOSITORY@', escapeUnit(repository));
+}
+
+const escapeUnit = (word: string) => word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%');
+
+function systemdServices(paths: StatePaths, listen: string): Services {
+  return {
+    kind: 'systemd',
+    logs: 'journalctl -u postern-master -u postern-agent',
+    async start() {
+      let isChanged = false;
+      for (const unit of units) {
+        const text = renderUnit(readFileSync(join(import.meta.dir, 'systemd', unit), 'utf8'), paths.stateDir, listen);
+        const path = join(unitFolder, unit);
+        if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
+        writeFileSync(path, text, { mode: 0o644 });
+        isChanged = true;
+      }
+      if (isChanged) await run(['systemctl', 'daemon-reload']);
+      const states = await Promise.all(units.map((unit) => stateOf(unit)));
+      const isRunning = states.every((state) => state === 'active');
+      await run(['systemctl', 'enable', '--now', ...units]);
+      return isChanged || !isRunning;
+    },
+    async stop() {
+      const present = units.filter((unit) => existsSync(join(unitFolder, unit)));
+      if (present.length === 0) return;
+      await run(['systemctl', 'disable', '--now', ...present]);
+      for (const unit of present) rmSync(join(unitFolder, unit));
+      await run(['systemctl', 'daemon-reload']);
+    },
+  };
+}
+
+async function stateOf(unit: string): Promise<string> {
+  return run(['systemctl', 'show', '--property=ActiveState', '--value', unit]).then((text) => text.trim());
+}
+
+function supervisedServices(paths: StatePaths, listen: string): Services {
+  return {
+    kind: 'supervisor',
+    logs: `${paths.logs}/master.log and ${paths.logs}/agent.log`,
+    async start() {
+      if (runningSupervisor(paths) !== undefined) return false;
+      makePrivateFolder(paths.logs);
+      const log = openSync(join(paths.logs, 'supervisor.log'), 'a', 0o600);
+      const argv = [process.execPath, join(import.meta.dir, 'supervisor.ts'), paths.stateDir, listen];
+      Bun.spawn(['setsid', ...argv], { stdin: 'ignore', stdout: log, stderr: log, cwd: '/' }).unref();
+      for (let tries = 0; tries < 100; tries++) {
+        if (runningSupervisor(paths) !== undefined) return true;
+        await Bun.sleep(50);
+      }
+      throw new StateProblem(`The supervisor did not start. See ${join(paths.logs, 'supervisor.log')}.`);
+    },
+    async stop() {
+      const pid = runningSupervisor(paths);
+      if (pid !== undefined && !(await endProcess(pid))) {
+        throw new StateProblem(`The supervisor (pid ${pid}) does not end. See ${paths.logs}.`);
+      }
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { SetupConfig } from './state.ts';
+
+export type Summary = {
+  apiUrl: string;
+  swaggerUrl: string;
+  ownerTokenFile: string;
+  /** Only the first time, and not when it went into a file. */
+  recoveryPassphrase?: string;
+  rootThumbprint: string;
+  endpoint: string;
+  pool: string;
+  ports: { port: number; protocol: 'tcp' | 'udp'; for: string }[];
+  created: boolean;
+  /** Whether this run changed or started anything. */
+  changed: boolean;
+  notes: string[];
+};
+
+export function portsOf({ endpoint, listen }: Pick<SetupConfig, 'endpoint' | 'listen'>): Summary['ports'] {
+  const portOf = (address: string) => Number(address.slice(address.lastIndexOf(':') + 1));
+  return [
+    { port: portOf(endpoint), protocol: 'udp', for: 'the tunnels (WireGuard)' },
+    { port: portOf(listen), protocol: 'tcp', for: 'joining, and the API' },
+  ];
+}
+
+/** What a person reads after `ops/up`. `command` is how to call postern from here. */
+export function renderSummary(summary: Summary, command: string, isColoured: boolean): string {
+  const bold = (text: string) => (isColoured ? `\x1b[1m${text}\x1b[0m` : text);
+  const faint = (text: string) => (isColoured ? `\x1b[2m${text}\x1b[0m` : text);
+  const lines = [
+    '',
+    bold(
+      summary.created
+        ? 'Postern is up.'
+        : summary.changed
+          ? 'Postern is up again.'
+          : 'Postern is up; nothing had to be changed.',
+    ),
+    '',
+    `  API          ${summary.apiUrl}`,
+    `  Swagger UI   ${summary.swaggerUrl}`,
+    `  Devices get  ${summary.pool}   and reach this node at ${summary.endpoint}`,
+    `  Open         ${summary.ports.map(({ port, protocol, for: why }) => `${port}/${protocol} ${faint(why)}`).join(', ')}`,
+    `  Owner token  ${summary.ownerTokenFile} ${faint('(readable by root alone; postern uses it)')}`,
+  ];
+  if (summary.recoveryPassphrase !== undefined) {
+    lines.push(
+      '',
+      `  ${bold('Recovery passphrase, shown this once:')}  ${bold(summary.recoveryPassphrase)}`,
+      '  It opens the root and release keys. Keep it away from this machine: paper does well.',
+    );
+  }
+  for (const note of summary.notes) lines.push('', `  ${note}`);
+  lines.push(
+    '',
+    'Next, add somebody and give them a code:',
+    '',
+    `  ${bold(`${command} user add ana@example.com --role developer && ${command} code add ana@example.com`)}`,
+    '',
+  );
+  return lines.join('\n');
+}

@@ -1,0 +1,194 @@
+import { chmodSync, existsSync, lstatSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePool, ownAddress } from './discover.ts';
+import { defaults, readUpOptions, type UpOptions } from './options.ts';
+import { repository } from './programs.ts';
+import { awaitMaster, awaitNode, prepareAgent, registerNode } from './register.ts';
+import { buildClient, discardBuild, isReleased, releaseClient, releasedManifest } from './release.ts';
+import { type Created, forgetSecrets, initMaster, keepOwnerToken, readCreated } from './secrets.ts';
+import { servicesFor } from './services.ts';
+import {
+  makePrivateFolder,
+  readConfig,
+  type SetupConfig,
+  type StatePaths,
+  StateProblem,
+  statePaths,
+  writePrivate,
+} from './state.ts';
+import { portsOf, renderSummary, type Summary } from './summary.ts';
+
+/** Sets a machine up. Every step looks first, so a run that was cut short is completed by the next. */
+
+const link = '/usr/local/bin/postern';
+const options = readUpOptions(process.argv.slice(2));
+
+if (process.getuid?.() !== 0) {
+  process.stderr.write(
+    'ops/up makes tunnel interfaces and firewall rules, which only root may. Run: sudo ops/up\n' +
+      'To look around without touching this machine, run: ops/lab demo\n',
+  );
+  process.exit(6);
+}
+
+try {
+  await up(statePaths(options.stateDir), options);
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`\nops/up: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
+
+async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
+  makePrivateFolder(paths.stateDir);
+  chmodSync(paths.stateDir, 0o700);
+  const { config, isNew } = await configure(paths, wanted);
+  const services = servicesFor(paths, config.listen);
+
+  let isChanged = isNew || !existsSync(paths.master);
+  if (isChanged) say('making keys, database and first owner');
+  await initMaster(paths, config, tlsFiles(wanted));
+  const created = readCreated(paths);
+  keepOwnerToken(paths, created);
+  const notes: string[] = [];
+  if (await release(paths, created, wanted, notes)) isChanged = true;
+
+  const keys = await prepareAgent(paths, config, created.rootThumbprint);
+  if (await services.start()) {
+    isChanged = true;
+    say('starting master and agent');
+  }
+  const master = await awaitMaster(paths, config, created.rootThumbprint, services.logs);
+  if (await registerNode(master, config, keys)) {
+    isChanged = true;
+    say(`registering this machine as the node ${config.node}`);
+  }
+  await awaitNode(master, config.node, services.logs);
+  linkCommand();
+
+  const recoveryPassphrase = keepPassphrase(created, wanted, notes);
+  const summary: Summary = {
+    apiUrl: config.publicUrl,
+    swaggerUrl: `${config.publicUrl}/swagger`,
+    ownerTokenFile: paths.ownerToken,
+    ...(recoveryPassphrase === undefined ? {} : { recoveryPassphrase }),
+    rootThumbprint: created.rootThumbprint,
+    endpoint: config.endpoint,
+    pool: config.pool,
+    ports: portsOf(config),
+    created: created.recoveryPassphrase !== undefined,
+    changed: isChanged,
+    notes,
+  };
+  const text = wanted.json ? JSON.stringify(summary) : renderSummary(summary, commandName(paths), process.stdout.isTTY);
+  process.stdout.write(`${text}\n`);
+  // Shown counts only now: a run that was cut short before shows it again.
+  if (created.recoveryPassphrase !== undefined || created.ownerToken !== undefined) forgetSecrets(paths, created);
+  if (!wanted.detach && services.kind === 'supervisor') await stayInForeground(services);
+}
+
+async function configure(paths: StatePaths, wanted: UpOptions): Promise<{ config: SetupConfig; isNew: boolean }> {
+  const known = readConfig(paths);
+  if (known !== undefined) {
+    refuseContradictions(paths, known, wanted);
+    return { config: known, isNew: false };
+  }
+  const listen = wanted.listen ?? defaults.listen;
+  const endpoint = wanted.endpoint ?? `${await ownAddress()}:${defaults.port}`;
+  const host = endpoint.slice(0, endpoint.lastIndexOf(':'));
+  const config: SetupConfig = {
+    listen,
+    endpoint,
+    pool: wanted.pool ?? (await freePool()),
+    publicUrl: `https://${host}:${listen.slice(listen.lastIndexOf(':') + 1)}`,
+    owner: wanted.owner ?? defaults.owner,
+    node: 'n1',
+  };
+  writePrivate(paths.config, `${JSON.stringify(config, undefined, 2)}\n`);
+  return { config, isNew: true };
+}
+
+function refuseContradictions(paths: StatePaths, known: SetupConfig, wanted: UpOptions): void {
+  const fields = ['listen', 'endpoint', 'pool', 'owner'] as const;
+  const others = fields.filter((field) => wanted[field] !== undefined && wanted[field] !== known[field]);
+  if (others.length === 0) return;
+  const list = others.map((field) => `--${field} ${wanted[field]} (it is ${known[field]})`).join(', ');
+  throw new StateProblem(
+    `${paths.stateDir} was set up otherwise: ${list}. Leave the option out, or begin anew after ops/down --purge.`,
+  );
+}
+
+function tlsFiles({ tlsCert, tlsKey }: UpOptions): { cert: string; key: string } | undefined {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new StateProblem('Give both --tls-cert and --tls-key, or neither.');
+  }
+  return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
+}
+
+/** @returns whether a client was released. Signing needs the recovery passphrase; without it the earlier one stays. */
+async function release(
+  paths: StatePaths,
+  created: Created,
+  { recoveryFile }: UpOptions,
+  notes: string[],
+): Promise<boolean> {
+  const build = await buildClient(paths);
+  try {
+    if (isReleased(paths, build)) return false;
+    const passphrase =
+      created.recoveryPassphrase ??
+      (recoveryFile !== undefined && existsSync(recoveryFile) ? readFileSync(recoveryFile, 'utf8').trim() : undefined);
+    if (passphrase === undefined) {
+      const earlier = releasedManifest(paths)?.version;
+      notes.push(
+        `This checkout has another client than the one released (${earlier}). Devices get the released one until you sign\n  the new one: ops/up --recovery-file FILE-WITH-THE-RECOVERY-PASSPHRASE`,
+      );
+      return false;
+    }
+    say('signing the client that devices will fetch');
+    await releaseClient(paths, build, passphrase);
+    return true;
+  } finally {
+    discardBuild(paths);
+  }
+}
+
+/** Writes the passphrase where it was asked for. @returns it when it is to be shown instead. */
+function keepPassphrase(
+  { recoveryPassphrase }: Created,
+  { recoveryFile }: UpOptions,
+  notes: string[],
+): string | undefined {
+  if (recoveryPassphrase === undefined || recoveryFile === undefined) return recoveryPassphrase;
+  writePrivate(recoveryFile, `${recoveryPassphrase}\n`);
+  notes.push(`The recovery passphrase is in ${recoveryFile}. Move it away from this machine.`);
+  return undefined;
+}
+
+/** `postern` for everybody's PATH, unless something else has that name. */
+function linkCommand(): void {
+  if (lstatSync(link, { throwIfNoEntry: false }) === undefined) symlinkSync(join(repository, 'ops/postern'), link);
+}
+
+function commandName({ stateDir }: StatePaths): string {
+  const isLinked =
+    lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() &&
+    readlinkSync(link) === join(repository, 'ops/postern');
+  const name = isLinked ? 'postern' : join(repository, 'ops/postern');
+  return stateDir === defaults.stateDir ? name : `${name} --state-dir ${stateDir}`;
+}
+
+async function stayInForeground(services: { stop(): Promise<void> }): Promise<void> {
+  say('running; Ctrl-C stops it (the tunnel and its rules stay until ops/down)');
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+    // A promise alone does not keep the process.
+    setInterval(() => undefined, 60_000);
+  });
+  say('stopping');
+  await services.stop();
+}
+
+function say(line: string): void {
+  process.stderr.write(`postern: ${line} ...\n`);
+}
