@@ -55,7 +55,9 @@ export function readCommandLine(argv: readonly string[], environment: Record<str
   if (values.help || word === 'help') return { ...base, command: 'help', about: command };
   if (word === undefined) throw usage('A command is missing');
   if (command === undefined) throw usage(`There is no command "${word}"${suggestion(word)}`);
-  if (more.length > 0) throw usage(`"${more[0]}" is one word too many for ${command}`, command);
+  // Not repeated: it may be a code, which would then stand in a log.
+  if (more.length > 0)
+    throw usage(`There is a word too many after ${command}; a code is asked for, not an argument`, command);
   const stray = Object.keys(values).find((name) => !(name in common) && !allowed[command].includes(name));
   if (stray !== undefined) throw usage(`${command} has no option --${stray}`, command);
 

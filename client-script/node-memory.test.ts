@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'bun:test';
+import { publicKeyOf } from './fixture/authority.ts';
+import { type NodeMemory, newMemory, offersNewer, repairSilent } from './node-memory.ts';
+
+const peer = {
+  node: 'n1',
+  publicKey: publicKeyOf('n1'),
+  endpoints: ['192.0.2.1:51820', '192.0.2.1:443'],
+  allowedIps: ['10.8.0.2/32'],
+  persistentKeepaliveSeconds: 25,
+};
+const now = { unixSeconds: 1_000_000, monotonicMs: 500_000 };
+const seen = (secondsAgo: number | 'never') => ({
+  publicKey: peer.publicKey,
+  endpoint: undefined,
+  allowedIps: [],
+  latestHandshake: secondsAgo === 'never' ? 0 : now.unixSeconds - secondsAgo,
+  receivedBytes: 0,
+  sentBytes: 0,
+  persistentKeepaliveSeconds: 25,
+});
+
+describe('a silent node', () => {
+  test.each([
+    ['that never spoke is made anew', seen('never'), newMemory, ['remove-peer', 'set-peer']],
+    ['with a live session is left alone', seen(100), newMemory, []],
+    ['with a dead session is tried at its next endpoint', seen(200), newMemory, ['set-peer']],
+    ['that was moved just now is given time', seen(200), { attempt: 1, triedAt: 495_000 }, []],
+    ['that is no peer at all is left to the plan', undefined, newMemory, []],
+  ])('%s', (_, observed, memory, kinds) =>
+    expect(repairSilent(peer, observed, memory, now).steps.map(({ kind }) => kind)).toEqual(kinds as never),
+  );
+
+  test('goes round its endpoints', () => {
+    let memory: NodeMemory = newMemory;
+    const endpoints = [1, 2, 3].map(() => {
+      const repair = repairSilent(peer, seen('never'), memory, now);
+      memory = repair.memory;
+      return repair.steps.flatMap((step) => ('endpoint' in step ? [step.endpoint] : []))[0];
+    });
+    expect(endpoints).toEqual(['192.0.2.1:443', '192.0.2.1:51820', '192.0.2.1:443']);
+  });
+});
+
+describe('a bundle is fetched', () => {
+  const answered = (epoch: number, bundleRevision: number, vainMsAgo?: number): NodeMemory => {
+    const answer = { nonce: '0'.repeat(16), node: 'n1', epoch, revision: 9, bundleRevision, healthy: true };
+    const vain =
+      vainMsAgo === undefined
+        ? {}
+        : { vain: { version: { epoch, revision: bundleRevision }, at: 500_000 - vainMsAgo } };
+    return { ...newMemory, answer, ...vain };
+  };
+  const have = { epoch: 2, revision: 7 };
+  test.each([
+    ['when it is newer', answered(2, 8), true],
+    ['when the epoch is', answered(3, 1), true],
+    ['not when it is ours', answered(2, 7), false],
+    ['not when it is older', answered(2, 6), false],
+    ['not from an older epoch', answered(1, 9), false],
+    ['not from a node that has none', answered(2, 0), false],
+    ['not when nobody answered', newMemory, false],
+    ['not again at once when it was in vain', answered(2, 8, 5_000), false],
+    ['but again after a while', answered(2, 8, 60_000), true],
+  ])('%s', (_, memory, expected) => expect(offersNewer(have, memory, 500_000)).toBe(expected));
+});
