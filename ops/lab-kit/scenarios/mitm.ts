@@ -53,7 +53,8 @@ export const mitm: Scenario = {
         if (outcome.installed.length > 0) figures.installed += 1;
         if (outcome.sawCode && attack.certificate === 'own') figures.codes_seen += 1;
         const said = outcome.screen.trim().split('\n').slice(-3).join('\n');
-        note(`exit code ${outcome.exitCode}: ${said}`);
+        const reached = outcome.swapped > 0 ? 'the swapped answer arrived' : 'nothing that was swapped was asked for';
+        note(`exit code ${outcome.exitCode}, ${reached}:\n${said}`);
         expect(outcome.asked > 0, () => 'nobody passed by mallory: this proves nothing');
         expect(
           outcome.exitCode === attack.exitCode,
@@ -72,7 +73,14 @@ export const mitm: Scenario = {
 };
 
 type Scene = { office: Office; master: Master; mallory: Host; victim: Host; userId: string; attack: Attack };
-type Outcome = { exitCode: number; screen: string; asked: number; installed: string[]; sawCode: boolean };
+type Outcome = {
+  exitCode: number;
+  screen: string;
+  asked: number;
+  swapped: number;
+  installed: string[];
+  sawCode: boolean;
+};
 
 /** A person runs the genuine join line on a new machine, and types the code if anything asks for it. */
 async function attempt(scene: Scene): Promise<Outcome> {
@@ -105,6 +113,7 @@ async function attempt(scene: Scene): Promise<Outcome> {
     exitCode,
     screen: session.screen,
     asked: recording.split('\n').length - 1,
+    swapped: recording.split('\n').filter((line) => line.endsWith('"swapped":true}')).length,
     installed: await leftBehind(victim),
     sawCode: normaliseCode(recording).includes(normaliseCode(code)),
   };
