@@ -14,10 +14,11 @@ const clientCommand = /postern-client/;
 /** The installed product on the node, and the owner's way to its API. */
 export type Master = { node: Host; url: string; owner: Caller };
 
-/** `ops/up` as an operator types it; what it printed as JSON. */
-export async function up(node: Host): Promise<string> {
+/** `ops/up` as an operator types it. @returns whether it had anything to change. */
+export async function up(node: Host): Promise<boolean> {
   const options = ['--detach', '--state-dir', stateDir, '--endpoint', addresses.node, '--json'];
-  return node.must([process.env.LAB_UP ?? join(repository, 'ops/up'), ...options], { timeoutMs: 120_000 });
+  const said = await node.must([join(repository, 'ops/up'), ...options], { timeoutMs: 120_000 });
+  return v.parse(v.object({ changed: v.boolean() }), JSON.parse(said)).changed;
 }
 
 /** The owner's calls, with the credential that `ops/up` left for `postern`. */
@@ -26,11 +27,6 @@ export async function masterOn(node: Host): Promise<Master> {
   const { publicUrl } = v.parse(Config, JSON.parse(await node.must(['cat', `${stateDir}/config.json`])));
   const token = (await node.must(['cat', `${stateDir}/owner.token`])).trim();
   return { node, url: publicUrl, owner: new Caller(node, publicUrl, token) };
-}
-
-/** `ops/postern` on the node, as an operator types it. */
-export function postern(node: Host, ...words: readonly string[]): Promise<string> {
-  return node.must([join(repository, 'ops/postern'), '--state-dir', stateDir, ...words]);
 }
 
 export async function makeUser({ owner }: Master, email: string, role: string): Promise<string> {
