@@ -19,7 +19,10 @@ const ownMessage = /^Invalid [^:]*: (?:Expected|Received) /;
  * name of a field that is not ours, which may be a secret in the wrong place.
  */
 export function fieldErrors(issues: readonly unknown[]): FieldError[] {
-  return issues.slice(0, mostErrors).map((issue) => fieldError(issue as Issue));
+  const errors = issues.map((issue) => fieldError(issue as Issue));
+  // A pipe goes on after its first complaint; the first says what matters.
+  const first = new Map(errors.reverse().map((error) => [error.path, error]));
+  return [...first.values()].reverse().slice(0, mostErrors);
 }
 
 function fieldError(issue: Issue): FieldError {
