@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { masterProgram, repository } from '../setup/programs.ts';
+
+/** `postern` as it is typed, against a real master on loopback. */
+
+const stateDir = mkdtempSync(join(tmpdir(), 'postern-cli-'));
+let master: Bun.Subprocess | undefined;
+let port = 0;
+let root = '';
+
+beforeAll(async () => {
+  port = await freePort();
+  const listen = `127.0.0.1:${port}`;
+  const publicUrl = `https://${listen}`;
+  const words = [
+    'init',
+    '--state-dir',
+    stateDir,
+    '--pool',
+    '10.91.64.0/18',
+    '--owner',
+    'o@example.com',
+    '--public-url',
+    publicUrl,
+  ];
+  const created = JSON.parse(await Bun.spawn(masterProgram(...words), { stdout: 'pipe' }).stdout.text());
+  root = created.rootThumbprint;
+  writeFileSync(join(stateDir, 'owner.token'), `${created.ownerToken}\n`, { mode: 0o600 });
+  writeFileSync(join(stateDir, 'init.json'), JSON.stringify({ rootThumbprint: root }));
+  writeFileSync(join(stateDir, 'config.json'), JSON.stringify({ listen, publicUrl }));
+  const file = join(stateDir, 'file');
+  writeFileSync(file, 'content');
+  const release = [
+    'release',
+    '--state-dir',
+    stateDir,
+    '--version',
+    '1',
+    '--file',
+    `join.sh=${file}`,
+    '--file',
+    `postern-client.js=${file}`,
+  ];
+  await Bun.spawn(masterProgram(...release), { stdin: Buffer.from(created.recoveryPassphrase), stdout: 'ignore' })
+    .exited;
+  master = Bun.spawn(masterProgram('serve', '--state-dir', stateDir, '--listen', listen), {
+    stdout: 'ignore',
+    stderr: 'ignore',
+  });
+  for (let tries = 0; tries < 100 && (await postern('user', 'list')).exitCode !== 0; tries++) await Bun.sleep(50);
+});
+
+afterAll(async () => {
+  master?.kill();
+  await master?.exited;
+  rmSync(stateDir, { recursive: true });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' ? (address?.port ?? 0) : 0;
+}
+
+async function postern(...words: string[]): Promise<{ stdout: string; stderr: string; exitCode: number }> {
+  const argv = [process.execPath, join(repository, 'ops/cli/main.ts'), '--state-dir', stateDir, ...words];
+  const child = Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', timeout: 20_000 });
+  const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { stdout, stderr, exitCode };
+}
+
+async function registerNode(name: string): Promise<void> {
+  const agentKey = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x;
+  const response = await fetch(`https://127.0.0.1:${port}/v1/nodes`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${readFileSync(join(stateDir, 'owner.token'), 'utf8').trim()}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({
+      name,
+      publicKey: randomBytes(32).toString('base64'),
+      agentKey,
+      endpoints: ['198.51.100.7:51820'],
+    }),
+    tls: { rejectUnauthorized: false },
+  });
+  expect(response.status).toBe(201);
+}
+
+describe('postern', () => {
+  test('adds a user and makes a code, whose line pins the master and holds no code', async () => {
+    expect((await postern('user', 'add', 'Ana@example.com', '--role', 'admin')).stdout).toContain(
+      'ana@example.com has the role admin',
+    );
+    const { stdout } = await postern('code', 'add', 'ana@example.com', '--ttl', '3600');
+    expect(stdout).toMatch(/^ {2}([0-9A-HJKMNP-TV-Z]{5}-){4}[0-9A-HJKMNP-TV-Z]{5}$/m);
+    const { code, join: line } = JSON.parse((await postern('code', 'add', 'ana@example.com', '--json')).stdout);
+    expect(line.sh).toContain(root);
+    expect(line.sh).not.toContain(code);
+  });
+
+  test('changes a user, and shows the change', async () => {
+    await postern('user', 'add', 'ben@example.com');
+    expect((await postern('user', 'set', 'ben@example.com', '--disable')).stdout).toContain('disabled');
+    expect(JSON.parse((await postern('user', 'show', 'ben@example.com', '--json')).stdout)).toMatchObject({
+      disabled: true,
+    });
+    expect((await postern('user', 'remove', 'ben@example.com')).exitCode).toBe(0);
+    expect((await postern('user', 'list')).stdout).not.toContain('ben@');
+  });
+
+  test('adds and removes a network', async () => {
+    await registerNode('n1');
+    const added = await postern('network', 'add', 'internal', '172.19.0.0/16', '--dev', 'br-internal');
+    expect(added.stdout).toContain('open to: admin');
+    expect((await postern('network', 'list')).stdout).toMatch(
+      /internal\s+172\.19\.0\.0\/16\s+n1 br-internal\s+admin\s+yes/,
+    );
+    const removed = await postern('network', 'remove', 'internal');
+    expect(removed.stdout).toContain('still to follow: n1');
+    expect((await postern('node', 'list')).stdout).toMatch(/n1\s+198\.51\.100\.7:51820/);
+  });
+
+  test('says that there are no devices, and what to do', async () =>
+    expect((await postern('device', 'list')).stdout).toContain('postern code add'));
+
+  test.each([
+    [['user', 'add', 'not-an-address'], 3, 'email'],
+    [['user', 'add', 'x@example.com', '--role', 'nonsense'], 3, 'role'],
+    [['user', 'show', 'nobody@example.com'], 3, 'postern user list'],
+    [['device', 'revoke', '10.91.64.99'], 3, 'postern device list'],
+    [['network', 'remove', 'nowhere'], 3, 'not-found'],
+    [['usr', 'list'], 2, 'Did you mean user'],
+    [['user', 'list', '--jsn'], 2, 'Did you mean --json'],
+    [['user', 'add'], 2, 'email'],
+    [['--url', 'https://127.0.0.1:1', 'user', 'list'], 4, 'ops/up'],
+    [['--root', 'A'.repeat(43), 'user', 'list'], 5, 'root key'],
+    [['--url', 'http://127.0.0.1', 'user', 'list'], 1, 'https://'],
+    [['--token-file', '/nonexistent', 'user', 'list'], 1, 'ops/up'],
+  ])('%p ends with %d and says %j', async (words, exitCode, text) => {
+    const result = await postern(...(words as string[]));
+    expect(result.stderr).toContain(text as string);
+    expect(result.exitCode).toBe(exitCode as number);
+  });
+
+  test('refuses a token that others can read, and one that the master does not know', async () => {
+    const file = join(stateDir, 'other.token');
+    writeFileSync(file, 'pst_nonsense');
+    chmodSync(file, 0o644);
+    expect((await postern('--token-file', file, 'user', 'list')).stderr).toContain('chmod 600');
+    chmodSync(file, 0o600);
+    const unknown = await postern('--token-file', file, 'user', 'list');
+    expect(unknown.stderr).toContain('token-invalid');
+    expect(unknown.stderr).not.toContain('pst_nonsense');
+    expect(unknown.exitCode).toBe(3);
+  });
+
+  test('explains itself with examples', async () => {
+    for (const words of [[], ['user', 'add'], ['network', 'add'], ['device', 'revoke'], ['code', 'add']])
+      expect((await postern(...words, '--help')).stdout).toContain('postern ');
+  });
+});

@@ -1,0 +1,60 @@
+import { Command } from 'commander';
+import { type CredentialOptions, readCredentials } from './credentials.ts';
+import { addDeviceCommands } from './device-commands.ts';
+import { openMaster, Refused } from './master.ts';
+import { addNetworkCommands } from './network-commands.ts';
+import { exitCodes, explain, type Session } from './session.ts';
+import { addUserCommands } from './user-commands.ts';
+
+/** `postern`: what the API does, for people and scripts. Wiring only. */
+
+const program = new Command('postern')
+  .description('Drives a Postern master: users, codes, devices, networks, nodes.')
+  .option('--json', 'print JSON', false)
+  .option('--state-dir <dir>', 'where ops/up keeps its state', '/var/lib/postern')
+  .option('--url <url>', 'the master, when it is not on this machine (or POSTERN_URL)')
+  .option('--root <thumbprint>', 'thumbprint of its root key (or POSTERN_ROOT)')
+  .option('--token-file <file>', 'a file with an API token, mode 0600 (or POSTERN_TOKEN_FILE)')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  postern user add ana@example.com --role developer
+  postern code add ana@example.com
+  postern device list
+  postern network add internal 172.19.0.0/16 --dev br-internal
+
+Exit codes: 0 done, 1 failed, 2 words not understood, 3 refused by the master, 4 master not reached, 5 not our master.`,
+  )
+  .showHelpAfterError('(see --help)')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage));
+
+const session: Session = async (act) => {
+  const { json, ...options } = program.opts<CredentialOptions & { json: boolean }>();
+  const screen = {
+    json,
+    isColoured: process.stdout.isTTY,
+    write: (text: string) => void process.stdout.write(`${text}\n`),
+  };
+  try {
+    const { url, root, token } = readCredentials(options, process.env);
+    await act(await openMaster(url, root, token), screen);
+  } catch (error) {
+    const { lines, exitCode } = explain(error);
+    const text = json && error instanceof Refused ? JSON.stringify(error.problem) : `postern: ${lines.join('\n')}`;
+    process.stderr.write(`${text}\n`);
+    process.exit(exitCode);
+  }
+};
+
+addUserCommands(program, session);
+addDeviceCommands(program, session);
+addNetworkCommands(program, session);
+// Subcommands are made with the defaults of their time: errors of theirs end with the same codes.
+for (const command of descendants(program))
+  command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage));
+await program.parseAsync();
+
+function descendants(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...descendants(child)]);
+}

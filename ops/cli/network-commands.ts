@@ -1,0 +1,89 @@
+import type { Command } from 'commander';
+import * as v from 'valibot';
+import { Convergence, NetworkResource, NodeResource } from '#contract/admin.ts';
+import { describeConvergence } from './device-commands.ts';
+import { ago, type Column, showList, showOne } from './screen.ts';
+import type { Session } from './session.ts';
+
+const networkColumns: Column<NetworkResource>[] = [
+  { title: 'NAME', of: (network) => network.name },
+  { title: 'SUBNET', of: (network) => network.cidr },
+  { title: 'THROUGH', of: ({ gateways }) => gateways.map(({ node, device }) => `${node} ${device}`).join(', ') },
+  { title: 'ROLES', of: (network) => network.roles.join(', ') || 'none' },
+  { title: 'NAT', of: (network) => (network.nat ? 'yes' : 'no') },
+];
+
+const nodeColumns: Column<NodeResource>[] = [
+  { title: 'NAME', of: (node) => node.name },
+  { title: 'ENDPOINT', of: (node) => node.endpoints.join(', ') },
+  { title: 'ADDRESS', of: (node) => node.tunnelAddress },
+  { title: 'AGENT', of: (node) => (node.connected ? 'connected' : `gone, seen ${ago(node.seenAt, new Date())}`) },
+  { title: 'REVISION', of: (node) => (node.applied === null ? 'closed' : String(node.applied.revision)) },
+  { title: 'PROBLEM', of: (node) => node.problem ?? 'none' },
+];
+
+type AddOptions = { dev: string; node: string; role: string[]; nat: boolean };
+
+export function addNetworkCommands(program: Command, session: Session): void {
+  const network = program.command('network').description('internal networks and who reaches them');
+
+  network
+    .command('add <name> <subnet>')
+    .description('advertise a network; devices that are inside learn of it by themselves')
+    .requiredOption('--dev <interface>', 'the interface it lies behind on the node')
+    .option('--node <node>', 'the node that leads to it', 'n1')
+    .option('--role <role...>', 'the roles that may reach it', ['admin'])
+    .option('--no-nat', 'keep the devices’ own addresses: the network must know the way back')
+    .addHelpText('after', '\nExample:\n  postern network add internal 172.19.0.0/16 --dev br-internal --role admin')
+    .action((name: string, cidr: string, { dev, node, role, nat }: AddOptions) =>
+      session(async (master, screen) => {
+        const body = {
+          name,
+          cidr,
+          gateways: [{ node, device: dev }],
+          nat,
+          ...(role === undefined ? {} : { roles: role }),
+        };
+        const added = await master.call(NetworkResource, 'POST', '/v1/networks', body);
+        showOne(screen, added, `${added.name} (${added.cidr}) is open to: ${added.roles.join(', ') || 'nobody'}.`);
+      }),
+    );
+
+  network
+    .command('list')
+    .description('list the networks')
+    .action(() =>
+      session(async (master, screen) => {
+        const { items } = await master.call(v.object({ items: v.array(NetworkResource) }), 'GET', '/v1/networks');
+        showList(
+          screen,
+          items,
+          networkColumns,
+          'There are no networks. Add one: postern network add NAME SUBNET --dev INTERFACE',
+        );
+      }),
+    );
+
+  network
+    .command('remove <name>')
+    .description('remove a network and all access to it')
+    .action((name: string) =>
+      session(async (master, screen) => {
+        const path = `/v1/networks/${encodeURIComponent(name)}`;
+        const convergence = await master.call(Convergence, 'DELETE', path);
+        showOne(screen, convergence, `${name} is removed: ${describeConvergence(convergence)}.`);
+      }),
+    );
+
+  program
+    .command('node')
+    .description('the machines that terminate tunnels')
+    .command('list')
+    .description('list the nodes and what each has in force')
+    .action(() =>
+      session(async (master, screen) => {
+        const { items } = await master.call(v.object({ items: v.array(NodeResource) }), 'GET', '/v1/nodes');
+        showList(screen, items, nodeColumns, 'There are no nodes.');
+      }),
+    );
+}
