@@ -3,10 +3,9 @@ import { LabError } from './command.ts';
 import type { Host } from './host.ts';
 import type { Lab } from './lab.ts';
 import { repository } from './paths.ts';
-import { bold, dim, tell } from './report.ts';
+import { asPainted, bold, dim, tell } from './report.ts';
 import { addresses, machineAtHome, officeTopology, openOffice } from './scenarios/office.ts';
 import { openSites } from './scenarios/onboarding-measures.ts';
-import { stateDir } from './scenarios/product.ts';
 
 /** What a newcomer sees: from `ops/up` on a fresh node to a laptop that is inside, and out again. */
 export async function runDemo(lab: Lab): Promise<void> {
@@ -15,25 +14,14 @@ export async function runDemo(lab: Lab): Promise<void> {
   const office = await openOffice(lab);
   await openSites(office);
   const laptop = await machineAtHome(lab, office, 'laptop');
-  const postern = (...words: string[]) => show(office.node, 'ops/postern', ...words, '--state-dir', stateDir);
+  const postern = (...words: string[]) => show(office.node, 'postern', ...words);
 
   say('First, the node. One command on a fresh machine:');
-  await show(office.node, 'ops/up', '--detach', '--state-dir', stateDir, '--endpoint', addresses.node);
+  await show(office.node, 'ops/up', '--detach', '--endpoint', addresses.node);
 
   say('Ana is an admin, and admins may reach the office network behind n1:');
   await postern('user', 'add', 'ana@example.com', '--role', 'admin');
-  await postern(
-    'network',
-    'add',
-    'internal',
-    '172.19.0.0/16',
-    '--via',
-    'n1',
-    '--dev',
-    'br-internal',
-    '--role',
-    'admin',
-  );
+  await postern('network', 'add', 'internal', '172.19.0.0/16', '--dev', 'br-internal', '--role', 'admin');
 
   say('A code for one device of hers. It works once:');
   const issued = await postern('code', 'add', 'ana@example.com');
@@ -42,7 +30,7 @@ export async function runDemo(lab: Lab): Promise<void> {
   if (code === undefined || line === undefined) throw new LabError('`postern code add` showed no code and join line');
 
   say('At home, behind a NAT router, Ana has no way to the office:');
-  await show(laptop, 'curl', '-sS', '-m', '1', `http://${addresses.intranet}/`);
+  await refused(laptop, 'curl', '-sS', '-m', '1', `http://${addresses.intranet}/`);
 
   say('She pastes the line, and types the code when asked:');
   prompt(laptop, line);
@@ -57,9 +45,9 @@ export async function runDemo(lab: Lab): Promise<void> {
   await show(laptop, 'curl', '-sS', `http://${addresses.intranet}/`);
 
   say('The day the laptop is lost:');
-  const devices = await postern('device', 'list');
-  await postern('device', 'revoke', nameOfDevice(devices));
-  await show(laptop, 'curl', '-sS', '-m', '1', `http://${addresses.intranet}/`);
+  await postern('device', 'list');
+  await postern('device', 'revoke', 'laptop');
+  await refused(laptop, 'curl', '-sS', '-m', '1', `http://${addresses.intranet}/`);
   tell(`\n${bold('That was Postern.')} Nothing of it is left on this machine.`);
 }
 
@@ -71,18 +59,25 @@ function prompt(host: Host, command: string): void {
   tell(`  ${dim(`${host.name} $`)} ${command}`);
 }
 
-/** Runs a command of the product or of the machine on a terminal and shows what it shows. @returns that. */
+/** Shows a command that works, and what it says. @returns that. */
 async function show(host: Host, command: string, ...words: readonly string[]): Promise<string> {
+  const { exitCode, screen } = await shown(host, command, ...words);
+  if (exitCode !== 0) throw new LabError(`${command} ended with ${exitCode}`);
+  return screen;
+}
+
+/** Shows a command that must not work. */
+async function refused(host: Host, command: string, ...words: readonly string[]): Promise<void> {
+  const { exitCode } = await shown(host, command, ...words);
+  if (exitCode === 0) throw new LabError(`${command} worked, and should not`);
+}
+
+async function shown(host: Host, command: string, ...words: readonly string[]) {
   prompt(host, [command, ...words].join(' '));
-  const program = command.startsWith('ops/') ? join(repository, command) : command;
-  const session = host.terminal([program, ...words]);
-  await session.exited;
+  const session = host.terminal([command.startsWith('ops/') ? join(repository, command) : command, ...words]);
+  const exitCode = await session.exited;
   tell(indented(session.screen));
-  return session.screen;
+  return { exitCode, screen: session.screen };
 }
 
-const indented = (screen: string) => screen.replaceAll('\r', '').trimEnd().replace(/^/gm, '    ');
-
-function nameOfDevice(listed: string): string {
-  return /\blaptop\b/.exec(listed)?.[0] ?? '';
-}
+const indented = (screen: string) => asPainted(screen).trimEnd().replace(/^/gm, '    ');

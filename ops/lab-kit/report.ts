@@ -10,6 +10,13 @@ export const red = (text: string) => paint(31, text);
 export const dim = (text: string) => paint(2, text);
 export const bold = (text: string) => paint(1, text);
 
+/** What a terminal showed, with its colours only where we may use them too. */
+export function asPainted(screen: string): string {
+  const plain = screen.replaceAll('\r', '');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one.
+  return colours ? plain : plain.replaceAll(/\x1b\[[\d;]*m/g, '');
+}
+
 /** Everything for people goes to stderr: stdout is for the one line that programs read. */
 export function tell(text = ''): void {
   process.stderr.write(`${text}\n`);
@@ -22,7 +29,7 @@ export function tellScenario({ name, description, topology }: Scenario): void {
 }
 
 export function tellStep({ name, passed, ms, detail }: StepResult): void {
-  const said = detail === undefined ? '' : `  ${dim(detail.replaceAll('\n', '\n      '))}`;
+  const said = detail === undefined ? '' : `  ${dim(asPainted(detail).replaceAll('\n', '\n      '))}`;
   tell(`  ${passed ? green('ok  ') : red('FAIL')} ${name} ${dim(`${ms} ms`)}${said}`);
 }
 

@@ -10,6 +10,7 @@ const name = process.argv[2] ?? 'site';
 const chunk = new Uint8Array(4_096);
 
 Bun.serve({
+  hostname: '0.0.0.0',
   port: 80,
   idleTimeout: 0,
   fetch(request, server) {
