@@ -3,11 +3,12 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { masterProgram, repository } from '../setup/programs.ts';
+import { join, resolve } from 'node:path';
 
 /** `postern` as it is typed, against a real master on loopback. */
 
+const repository = resolve(import.meta.dir, '../..');
+const masterProgram = (...words: string[]) => [process.execPath, join(repository, 'api/main.ts'), ...words];
 const stateDir = mkdtempSync(join(tmpdir(), 'postern-cli-'));
 let master: Bun.Subprocess | undefined;
 let port = 0;
