@@ -15,6 +15,5 @@ export async function tearDown(system: NodeSystem, wireguard: WireGuard, tunnel:
       .filter(([device]) => device !== tunnel && node.tunnel.forwarding.has(device))
       .map(([device, enabled]) => ({ kind: 'set-forwarding', device, enabled })),
   );
-  const { narrow } = planFirewall(node.firewall, { sets: [], chains: [] });
-  await system.apply(narrow);
+  await system.apply(planFirewall(node.firewall, { sets: [], chains: [] }).rules);
 }

@@ -16,11 +16,15 @@ export type RestoreStep = { kind: 'restore-rules'; family: Family; changes: read
 export type FirewallStep = SetStep | RestoreStep;
 
 /**
- * The steps to the desired firewall in two halves. After `narrow` nothing is allowed that is not desired, though some
- * of what is desired may be missing; `widen` adds that. At no moment between is anything open that neither the
- * observed nor the desired firewall allows. Whoever applies both may do other revoking work between them.
+ * The steps to the desired firewall in three parts. `shrink` takes addresses out of sets, `rules` replaces the rules,
+ * `widen` puts addresses in. At no moment between is anything open that neither the observed nor the desired firewall
+ * allows; peers that lose an address must do so before `rules`, peers that gain one after `widen`.
  */
-export type FirewallPlan = { narrow: readonly FirewallStep[]; widen: readonly FirewallStep[] };
+export type FirewallPlan = {
+  shrink: readonly SetStep[];
+  rules: readonly FirewallStep[];
+  widen: readonly SetStep[];
+};
 
 /** A set of ours exists in a form that rules of ours cannot use. Only a person can say whose it is. */
 export class SetConflict extends Error {
@@ -64,7 +68,11 @@ export function planFirewall(observed: ObservedFirewall, desired: DesiredFirewal
     .filter(({ name }) => ourSet.test(name) && !desiredNames.has(name))
     .map(({ name }): SetStep => ({ kind: 'destroy-set', set: name }));
 
-  return { narrow: [...creations, ...removals, ...planRules(observed, desired), ...destructions], widen: additions };
+  return {
+    shrink: removals,
+    rules: [...creations, ...planRules(observed, desired), ...destructions],
+    widen: additions,
+  };
 }
 
 function isFit({ type, options }: SavedSet): boolean {

@@ -60,21 +60,21 @@ function addressInPool(address: string, pool: Cidr): string {
 
 /**
  * The steps for the whole node, in an order that is safe to be cut short anywhere: default deny stands before the
- * tunnel is up; whoever is revoked leaves the sets before the peers; nobody is added to a set while the former owner
- * of the address still has a peer; and a peer comes last, when the rules for it stand.
+ * tunnel is up; whoever is revoked leaves the sets before the peers; new rules and new members of a set come when the
+ * former owners of their addresses are gone; and a new peer comes last, when the rules for it stand.
  */
 export function planNode(observed: ObservedNode, desired: DesiredNode): readonly Step[] {
-  const { narrow, widen } = planFirewall(observed.firewall, desired.firewall);
+  const firewall = planFirewall(observed.firewall, desired.firewall);
+  const peers = planPeers(observed.peers, desired.peers);
   const tunnel =
     desired.tunnel === undefined ? [] : planInterface(observed.tunnel, desired.tunnel, observed.foundForwarding);
-  const peers = planPeers(observed.peers, desired.peers);
-  const isNarrowing = (step: PeerStep) => step.kind === 'remove-peer';
   return [
-    ...narrow,
+    ...firewall.shrink,
+    ...peers.narrow,
+    ...firewall.rules,
     ...tunnel.filter((step) => step.kind !== 'bring-up'),
-    ...peers.filter(isNarrowing),
-    ...widen,
-    ...peers.filter((step) => !isNarrowing(step)),
+    ...firewall.widen,
+    ...peers.widen,
     ...tunnel.filter((step) => step.kind === 'bring-up'),
   ];
 }

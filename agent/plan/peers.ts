@@ -7,26 +7,29 @@ export type PeerStep =
   | { kind: 'set-peer'; publicKey: PublicKey; allowedIps: readonly Cidr[] };
 
 /**
- * The steps that turn the observed peers into the desired ones.
+ * The steps that turn the observed peers into the desired ones, in two halves: after `narrow` nobody has an address
+ * that is not theirs any more, and `widen` gives what is new. A plan cut short has revoked before it has admitted.
  *
- * Removals come first, so that a plan cut short has revoked before it has admitted. Device endpoints are absent: a
- * node learns them from handshakes, and writing one back undoes roaming.
+ * Device endpoints are absent: a node learns them from handshakes, and writing one back undoes roaming.
  */
-export function planPeers(observed: readonly Peer[], desired: readonly Peer[]): readonly PeerStep[] {
+export function planPeers(
+  observed: readonly Peer[],
+  desired: readonly Peer[],
+): { narrow: readonly PeerStep[]; widen: readonly PeerStep[] } {
+  const desiredByKey = new Map(desired.map((peer) => [peer.publicKey, peer]));
+  const narrow = observed.flatMap(({ publicKey, allowedIps }): readonly PeerStep[] => {
+    const wanted = desiredByKey.get(publicKey)?.allowedIps;
+    if (wanted === undefined) return [{ kind: 'remove-peer', publicKey }];
+    const kept = allowedIps.filter((cidr) => wanted.includes(cidr));
+    return kept.length === allowedIps.length ? [] : [{ kind: 'set-peer', publicKey, allowedIps: kept }];
+  });
+
   const observedByKey = new Map(observed.map((peer) => [peer.publicKey, peer]));
-  const desiredKeys = new Set(desired.map((peer) => peer.publicKey));
-
-  const removals = observed
-    .filter((peer) => !desiredKeys.has(peer.publicKey))
-    .map(({ publicKey }): PeerStep => ({ kind: 'remove-peer', publicKey }));
-  const sets = desired
-    .filter((peer) => !sameAllowedIps(observedByKey.get(peer.publicKey), peer))
+  const widen = desired
+    .filter(({ publicKey, allowedIps }) => {
+      const present = observedByKey.get(publicKey)?.allowedIps;
+      return present === undefined || allowedIps.some((cidr) => !present.includes(cidr));
+    })
     .map(({ publicKey, allowedIps }): PeerStep => ({ kind: 'set-peer', publicKey, allowedIps }));
-  return [...removals, ...sets];
-}
-
-function sameAllowedIps(observed: Peer | undefined, desired: Peer): boolean {
-  if (observed?.allowedIps.length !== desired.allowedIps.length) return false;
-  const known = new Set(observed.allowedIps);
-  return desired.allowedIps.every((cidr) => known.has(cidr));
+  return { narrow, widen };
 }
