@@ -38,6 +38,7 @@ export async function watch(watching: Watching, signal: AbortSignal): Promise<bo
   if (!(await processFile.claim())) return false;
   const watcher = new Watcher(watching, joined);
   log(`watching ${interfaceName} as process ${process.pid}`);
+  signal.addEventListener('abort', () => watcher.close());
   try {
     while (!signal.aborted && (await processFile.isHeld())) {
       await watcher.look();
@@ -58,6 +59,7 @@ class Watcher {
   private trustTriedAt = Number.NEGATIVE_INFINITY;
   private wake: () => void = () => undefined;
   private isWoken = false;
+  private isClosed = false;
   private lastSaid = '';
 
   constructor(watching: Watching, joined: Joined) {
@@ -99,7 +101,10 @@ class Watcher {
     });
   }
 
+  /** Ends a look that is under way as soon as can be. */
   close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.prober?.open.close();
   }
 
@@ -124,9 +129,11 @@ class Watcher {
     const { platform, files } = this.watching;
     const { bundle, membership } = this.joined;
     const prober = await this.proberOn(bundle.address);
+    if (this.isClosed) return;
     const results = await Promise.all(
       bundle.nodes.map(async (node) => ({ node, answered: await prober.ask(node.tunnelAddress, askLimitMs) })),
     );
+    if (this.isClosed) return;
     const silent: Name[] = [];
     for (const { node, answered } of results) {
       if (answered === undefined) silent.push(node.name);
@@ -171,6 +178,7 @@ class Watcher {
   /** @returns whether a newer bundle is in force now. What is not newer, or badly signed, changes nothing. */
   private async renewBundle(problems: string[]): Promise<boolean> {
     for (const node of this.joined.bundle.nodes) {
+      if (this.isClosed) return false;
       const memory = this.memoryOf(node.name);
       if (!offersNewer(this.joined.bundle, memory, performance.now()) || memory.answer === undefined) continue;
       const version = offeredVersion(memory.answer);
@@ -248,6 +256,8 @@ class Watcher {
       this.wake();
     });
     this.prober = { address, open };
+    // Closed while it was being opened.
+    if (this.isClosed) open.close();
     return open;
   }
 
