@@ -7,7 +7,9 @@ export class CommandError extends Error {
   readonly stderr: string;
 
   constructor(code: CommandError['code'], argv: readonly string[], stderr: string, cause?: unknown) {
-    super(`${argv.join(' ')}: ${stderr.trim() || code}`, cause === undefined ? {} : { cause });
+    // wireguard-go draws a box of advice before it says what is wrong.
+    const said = stderr.split('\n').filter((line) => line.trim() !== '' && !/^[┌│└]/.test(line));
+    super(`${argv.join(' ')}: ${said.join('\n') || code}`, cause === undefined ? {} : { cause });
     this.code = code;
     this.stderr = stderr;
   }
@@ -45,6 +47,6 @@ export const runCommand: RunCommand = (argv, { stdin = '', ownSession = false } 
     child.on('close', (exitCode, signal) => {
       clearTimeout(timer);
       if (exitCode === 0) resolve(stdout);
-      else reject(new CommandError('command-failed', argv, stderr || `ended with ${exitCode ?? signal}`));
+      else reject(new CommandError('command-failed', argv, `${stderr}\n${stdout}\nended with ${exitCode ?? signal}`));
     });
   });

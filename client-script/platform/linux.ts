@@ -10,6 +10,7 @@ import { CommandError, type RunCommand } from './command.ts';
 import { parseLink, parseRoutes } from './ip-json.ts';
 import type { Lack, LinkSettings, Platform } from './platform.ts';
 
+const patientTries = 10;
 const userspaceSocket = (name: string) => `/var/run/wireguard/${name}.sock`;
 
 /** Linux, with WireGuard in the kernel or as wireguard-go, by wg(8) and ip(8). */
@@ -60,18 +61,12 @@ export function linux(run: RunCommand, searchPath = process.env.PATH ?? ''): Pla
     },
 
     async raise({ name, privateKeyFile, address, mtu }: LinkSettings) {
-      const setKey = () => run(['wg', 'set', name, 'private-key', privateKeyFile]);
-      if ((await showLink(name)) === undefined) {
-        await create(name);
-        await setKey();
-      } else {
-        // One that nothing answers for is left from a run that was cut off: it may still start, else it is made anew.
-        await patiently(setKey).catch(async () => {
-          await lower(name);
-          await create(name);
-          await setKey();
-        });
-      }
+      // What a run that was cut off left may still be starting, or may be dead: then it is removed half-way.
+      await patiently(async (triesLeft) => {
+        if (triesLeft === patientTries / 2) await lower(name);
+        if ((await showLink(name)) === undefined) await create(name);
+        await run(['wg', 'set', name, 'private-key', privateKeyFile]);
+      });
       const before = await showLink(name);
       const changes = [
         ...(before?.addresses.includes(address) ? [] : [`address add ${address}/32 dev ${name}`]),
@@ -176,14 +171,14 @@ async function kernelHasWireguard(): Promise<boolean> {
   }
 }
 
-async function patiently(attempt: () => Promise<unknown>): Promise<void> {
-  for (let left = 10; ; left -= 1) {
+async function patiently(attempt: (triesLeft: number) => Promise<unknown>): Promise<void> {
+  for (let triesLeft = patientTries; ; triesLeft -= 1) {
     try {
-      await attempt();
+      await attempt(triesLeft);
       return;
     } catch (error) {
-      if (left === 0) throw error;
-      await pause(50);
+      if (triesLeft === 0) throw error;
+      await pause(100);
     }
   }
 }
