@@ -1,0 +1,38 @@
+import { expect, test } from 'bun:test';
+import { join, resolve } from 'node:path';
+
+/** Every scenario of the lab in its short form, one test each, run as an operator runs it. */
+
+const lab = resolve(import.meta.dir, 'lab');
+const limitMs = 240_000;
+
+async function run(...argv: readonly string[]): Promise<{ stdout: string; stderr: string; exitCode: number }> {
+  const child = Bun.spawn([...argv], { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', cwd: join(lab, '../..') });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  return { stdout, stderr, exitCode: await child.exited };
+}
+
+const asRoot = process.getuid?.() === 0 ? [] : ['unshare', '--user', '--map-root-user'];
+const host = ['unshare', '--net', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child'];
+const probe = await run(...asRoot, ...host, 'sh', '-c', 'exec 3<>/dev/net/tun');
+const mayRun = probe.exitCode === 0;
+const need = mayRun ? '' : ' (needs /dev/net/tun and the permission to make namespaces)';
+
+const listed = await run(lab, 'list');
+const names = listed.stdout.split('\n').flatMap((line) => line.match(/^[a-z][a-z0-9-]*/) ?? []);
+
+test('the lab has scenarios', () => expect(names.length, listed.stderr).toBeGreaterThan(0));
+
+test.skipIf(!mayRun).each(names)(
+  `ops/lab run %s --short holds${need}`,
+  async (name) => {
+    const { stdout, stderr } = await run(lab, 'run', name, '--short', '--json');
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(1);
+    const result = JSON.parse(lines[0] ?? '');
+    const failed = result.steps.filter((step: { passed: boolean }) => !step.passed);
+    expect({ failed, stderr: failed.length > 0 ? stderr : '' }).toEqual({ failed: [], stderr: '' });
+    expect(result).toMatchObject({ scenario: name, passed: true });
+  },
+  limitMs,
+);
