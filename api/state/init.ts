@@ -9,7 +9,7 @@ import { signTrustList } from '../keys/signed.ts';
 import { makeCertificate, spkiHash } from '../keys/tls.ts';
 import { type KeyFile, makeKey, useKey } from '../keys/working-keys.ts';
 import { addApiToken } from '../store/api-tokens.ts';
-import { openStore } from '../store/open.ts';
+import { createStore } from '../store/open.ts';
 import { createSettings } from '../store/settings.ts';
 import { addUser } from '../store/users.ts';
 import { syncFolder, writeDurably } from './files.ts';
@@ -103,7 +103,7 @@ async function makeKeys(paths: MasterPaths, passphrase: string, now: Date): Prom
 }
 
 function makeDatabase(paths: MasterPaths, { pool, owner, publicUrl }: InitOptions, now: Date): string {
-  const store = openStore(paths.database);
+  const store = createStore(paths.database);
   try {
     return store.write(() => {
       createSettings(store, { pool, publicUrl, policy: firstPolicy }, now);

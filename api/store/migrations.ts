@@ -8,8 +8,7 @@ const migrations: readonly string[] = [roster];
 
 /** Brings the schema up to date, each step whole or not at all, with a copy of the file kept beside it before. */
 export function migrate(db: Database, path: string): void {
-  const row = db.query<{ user_version: number }, []>('PRAGMA user_version').get();
-  const present = row?.user_version ?? 0;
+  const present = schemaVersion(db);
   if (present > migrations.length) throw new StorageError('newer', path, `user_version ${present}`);
   if (present > 0 && present < migrations.length) backUp(db, `${path}.before-${present + 1}`);
   for (const [index, sql] of migrations.slice(present).entries()) {
@@ -18,6 +17,11 @@ export function migrate(db: Database, path: string): void {
       db.run(`PRAGMA user_version = ${present + index + 1}`);
     }).immediate();
   }
+}
+
+/** How many migrations a database has; 0 for an empty one. */
+export function schemaVersion(db: Database): number {
+  return db.query<{ user_version: number }, []>('PRAGMA user_version').get()?.user_version ?? 0;
 }
 
 /** A copy from an attempt that was cut short says nothing more than the file itself, so it is made anew. */

@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { testMaster } from '../test-kit/master.ts';
 import { audit } from './audit.ts';
 import { StorageError } from './errors.ts';
-import { openStore } from './open.ts';
+import { createStore, openStore, type Store } from './open.ts';
 
 const newPath = () => join(mkdtempSync(join(tmpdir(), 'postern-store-')), 'postern.db');
-const setting = (path: string, pragma: string) => {
-  const store = openStore(path);
+const setting = (store: Store, pragma: string) => {
   const value = Object.values(store.db.query<Record<string, unknown>, []>(`PRAGMA ${pragma}`).get() ?? {})[0];
   store.close();
   return value;
@@ -24,12 +23,12 @@ describe('a store', () => {
     ['user_version', 1],
   ])('has %s %p, also when it is opened again', (pragma, value) => {
     const path = newPath();
-    expect(setting(path, pragma)).toBe(value);
-    expect(setting(path, pragma)).toBe(value);
+    expect(setting(createStore(path), pragma)).toBe(value);
+    expect(setting(openStore(path), pragma)).toBe(value);
   });
 
   test('has strict tables only', () => {
-    const { db } = openStore(':memory:');
+    const { db } = createStore(':memory:');
     const tables = db
       .query<{ name: string; strict: number }, []>(`SELECT name, strict FROM pragma_table_list WHERE type = 'table'`)
       .all()

@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite';
 import type { Version } from '#contract/snapshot.ts';
 import { StorageError } from './errors.ts';
-import { migrate } from './migrations.ts';
+import { migrate, schemaVersion } from './migrations.ts';
 
 /** The master's database and the one way to write to it. Everything that speaks SQL stands in this folder. */
 export type Store = {
@@ -17,28 +17,42 @@ export type Store = {
   close(): void;
 };
 
+/** Makes a new database at `path`, or one in memory for ':memory:'. */
+export function createStore(path: string): Store {
+  const db = new Database(path, { create: true, strict: true });
+  configure(db);
+  migrate(db, path);
+  return storeOf(db);
+}
+
 /**
- * Opens the database at `path`, or one in memory for ':memory:', and brings its schema up to date.
+ * Opens the database at `path` and brings its schema up to date. It is looked through first: a damaged one might open
+ * what was closed, and an empty one would forget everybody.
  *
  * @throws StorageError when the file is not a sound database of ours.
  */
 export function openStore(path: string): Store {
-  let db: Database;
   try {
-    db = new Database(path, { strict: true });
+    const db = new Database(path, { create: false, readwrite: true, strict: true });
     db.run('PRAGMA busy_timeout = 1000');
     const check = db.query<{ quick_check: string }, []>('PRAGMA quick_check(1)').get();
     if (check?.quick_check !== 'ok') throw new StorageError('corrupt', path, check?.quick_check);
-    db.run('PRAGMA journal_mode = WAL');
-    db.run('PRAGMA synchronous = FULL');
-    db.run('PRAGMA foreign_keys = ON');
-    db.run('PRAGMA trusted_schema = OFF');
+    if (schemaVersion(db) === 0) throw new StorageError('unreadable', path, 'it is empty');
+    configure(db);
     migrate(db, path);
+    return storeOf(db);
   } catch (cause) {
     if (cause instanceof StorageError) throw cause;
     throw new StorageError('unreadable', path, cause);
   }
-  return storeOf(db);
+}
+
+function configure(db: Database): void {
+  db.run('PRAGMA busy_timeout = 1000');
+  db.run('PRAGMA journal_mode = WAL');
+  db.run('PRAGMA synchronous = FULL');
+  db.run('PRAGMA foreign_keys = ON');
+  db.run('PRAGMA trusted_schema = OFF');
 }
 
 function storeOf(db: Database): Store {

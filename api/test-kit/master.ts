@@ -7,7 +7,7 @@ import { makeKey, useKey } from '../keys/working-keys.ts';
 import { assemble } from '../master.ts';
 import type { Releases } from '../state/release.ts';
 import { addApiToken } from '../store/api-tokens.ts';
-import { openStore } from '../store/open.ts';
+import { createStore } from '../store/open.ts';
 import { createSettings } from '../store/settings.ts';
 import { addUser } from '../store/users.ts';
 import { assertion, type Credential, credential, wireguardKey } from './keys.ts';
@@ -18,11 +18,11 @@ export const start = new Date('2026-12-01T08:00:00.000Z');
 
 /** A master without a socket: real migrations on a database in memory, and a clock that moves when told. */
 export async function testMaster(
-  options: { pool?: string; limits?: Partial<LimitSettings>; convergenceMilliseconds?: number; path?: string } = {},
+  options: { pool?: string; limits?: Partial<LimitSettings>; convergenceMilliseconds?: number } = {},
 ) {
   const clock = { now: start };
   const now = () => clock.now;
-  const store = openStore(options.path ?? ':memory:');
+  const store = createStore(':memory:');
   const notAfter = new Date('2036-01-01T00:00:00.000Z');
   const keys = {
     tokens: await useKey(await makeKey(notAfter)),
