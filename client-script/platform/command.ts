@@ -47,6 +47,10 @@ export const runCommand: RunCommand = (argv, { stdin = '', ownSession = false } 
     child.on('close', (exitCode, signal) => {
       clearTimeout(timer);
       if (exitCode === 0) resolve(stdout);
-      else reject(new CommandError('command-failed', argv, `${stderr}\n${stdout}\nended with ${exitCode ?? signal}`));
+      else {
+        // wireguard-go complains on standard output. What others write there is data, and of `wg show dump` a secret.
+        const said = ownSession ? `${stderr}\n${stdout}` : stderr;
+        reject(new CommandError('command-failed', argv, `${said}\nended with ${exitCode ?? signal}`));
+      }
     });
   });
