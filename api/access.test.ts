@@ -257,6 +257,25 @@ describe('permissions', () => {
 });
 
 describe('a token dies with its bearer', () => {
+  test('also while the request is still being sent', async () => {
+    const user = await postern.addPerson('slow@example.com', 'operator');
+    const token = tokenOf(user);
+    const demoted = Promise.withResolvers<void>();
+    const slow = new ReadableStream({
+      async pull(controller) {
+        await demoted.promise;
+        controller.enqueue(new TextEncoder().encode('{"email":"late@example.com","role":"developer"}'));
+        controller.close();
+      },
+    });
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const answer = postern.fetch('/v1/users', { method: 'POST', headers, body: slow });
+    await Bun.sleep(5);
+    await postern.ask(200, 'PATCH', `/v1/users/${user.id}`, postern.ownerToken, { permission: 'none' });
+    demoted.resolve();
+    expect((await answer).status).toBe(403);
+  });
+
   test('when a device is revoked', async () => {
     expect((await attempt('GET /v1/device/bundle', tokens.device)).status).toBe(200);
     revokeDevice(postern.store, ben.lease.id, 'test', 'device.revoke', clock.now);

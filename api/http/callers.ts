@@ -18,7 +18,11 @@ export type Caller =
 
 export type CallerKind = Caller['kind'];
 
-type Standing = { state: 'known'; caller: Caller } | { state: 'missing' } | { state: 'invalid'; expired: boolean };
+/** `look` asks the database anew: between a request's first byte and its last its bearer may have been removed. */
+type Standing =
+  | { state: 'known'; look: () => Caller | undefined }
+  | { state: 'missing' }
+  | { state: 'invalid'; expired: boolean };
 
 export type Callers = ReturnType<typeof callersOf>;
 
@@ -34,10 +38,11 @@ export function callersOf(parts: {
 
   const callerOf = (request: Request): Caller => {
     const standing = standings.get(request) ?? { state: 'missing' };
-    if (standing.state === 'known') return standing.caller;
     if (standing.state === 'missing')
       throw new Refusal('token-missing', 'Send the header Authorization: Bearer TOKEN.', undefined, challenge);
-    const detail = standing.expired ? 'It has expired; get a new one.' : undefined;
+    const caller = standing.state === 'known' ? standing.look() : undefined;
+    if (caller !== undefined) return caller;
+    const detail = standing.state === 'invalid' && standing.expired ? 'It has expired; get a new one.' : undefined;
     throw new Refusal('token-invalid', detail, undefined, challenge);
   };
 
@@ -101,8 +106,10 @@ async function standingOf(
   const token = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(header)?.[1];
   if (token === undefined) return invalid;
   if (token.startsWith('pst_')) {
-    const user = userOfToken(store, token);
-    return user === undefined ? invalid : { state: 'known', caller: { kind: 'user', user } };
+    return knownBy(() => {
+      const user = userOfToken(store, token);
+      return user === undefined ? undefined : { kind: 'user', user };
+    });
   }
   return standingOfJwt(token, store, tokens, now());
 }
@@ -113,20 +120,24 @@ async function standingOfJwt(token: string, store: Store, tokens: WorkingKeyPair
   if (kind === undefined) return invalid;
   if (kind === 'enrolment') {
     const enrolment = await verifyEnrolmentToken(token, tokens, now);
-    if (enrolment.ok) return { state: 'known', caller: { kind, enrolment: enrolment.claims } };
+    if (enrolment.ok) return knownBy(() => ({ kind, enrolment: enrolment.claims }));
     return { state: 'invalid', expired: enrolment.reason === 'expired' };
   }
   const access = await verifyAccessToken(kind, token, tokens, now);
   if (!access.ok) return { state: 'invalid', expired: access.reason === 'expired' };
   const { sub, key, exp } = access.claims;
-  if (kind === 'agent') {
-    const node = findNode(store, sub);
-    if (node === undefined || node.agentKey !== key) return invalid;
-    return { state: 'known', caller: { kind, node, expiresAt: new Date(exp * 1000) } };
-  }
-  const device = findDevice(store, sub);
-  if (device === undefined || device.credentialKey !== key) return invalid;
-  return { state: 'known', caller: { kind, device } };
+  return knownBy(() => {
+    if (kind === 'agent') {
+      const node = findNode(store, sub);
+      return node?.agentKey === key ? { kind, node, expiresAt: new Date(exp * 1000) } : undefined;
+    }
+    const device = findDevice(store, sub);
+    return device?.credentialKey === key ? { kind, device } : undefined;
+  });
+}
+
+function knownBy(look: () => Caller | undefined): Standing {
+  return look() === undefined ? invalid : { state: 'known', look };
 }
 
 const invalid: Standing = { state: 'invalid', expired: false };
