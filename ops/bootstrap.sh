@@ -1,7 +1,8 @@
 # Sourced by the commands beside it, which have set `here` to this folder. Makes sure that their programs are there:
 # Bun through npm, the libraries through Bun, the rest through apt. Says nothing when nothing is missing.
 #
-# `postern_for` says for whom: `node` (what a node runs) or `lab` (the same and what the lab needs; the default).
+# `postern_for` says for whom: `tools` (Bun and the libraries alone), `node` (also what a node runs) or `lab` (also what
+# the lab and the tests need; the default).
 
 root=$(CDPATH='' cd -- "$here/.." && pwd)
 PATH=$root/.tools/node_modules/.bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -15,12 +16,13 @@ bootstrap_fail() {
 }
 
 # The one place that names Bun's version is package.json.
-bootstrap_bun() {
+bootstrap_has_bun() {
   wanted=$(sed -n 's/.*"packageManager": "bun@\([^"]*\)".*/\1/p' "$root/package.json")
   [ -n "$wanted" ] || bootstrap_fail "package.json names no packageManager bun@VERSION"
-  if [ -x "$root/.tools/node_modules/.bin/bun" ] && [ "$(cat "$root/.tools/bun-version" 2>/dev/null)" = "$wanted" ]; then
-    return 0
-  fi
+  [ -x "$root/.tools/node_modules/.bin/bun" ] && [ "$(cat "$root/.tools/bun-version" 2>/dev/null)" = "$wanted" ]
+}
+
+bootstrap_bun() {
   command -v npm >/dev/null 2>&1 || bootstrap_fail "npm is missing. Install Node.js 20 or newer with npm, and run this again."
   bootstrap_say "installing Bun $wanted with npm ..."
   npm install --prefix "$root/.tools" --no-save --no-audit --no-fund --loglevel=error "bun@$wanted" >&2 ||
@@ -29,27 +31,29 @@ bootstrap_bun() {
   printf '%s\n' "$wanted" >"$root/.tools/bun-version"
 }
 
-bootstrap_libraries() {
+bootstrap_has_libraries() {
   [ -f "$root/bun.lock" ] || bootstrap_fail "bun.lock is missing: without it nobody knows which libraries were tested."
   lock=$(cksum <"$root/bun.lock")
-  [ -d "$root/node_modules" ] && [ "$(cat "$root/.tools/libraries" 2>/dev/null)" = "$lock" ] && return 0
+  [ -d "$root/node_modules" ] && [ "$(cat "$root/.tools/libraries" 2>/dev/null)" = "$lock" ]
+}
+
+bootstrap_libraries() {
   bootstrap_say "installing the libraries of bun.lock ..."
   (cd "$root" && bun install --frozen-lockfile --silent >&2) || bootstrap_fail "Bun could not install the libraries; what it said stands above."
   printf '%s\n' "$lock" >"$root/.tools/libraries"
 }
 
-# Takes pairs PROGRAM:PACKAGE.
-bootstrap_packages() {
+# Takes pairs PROGRAM:PACKAGE, and leaves in `missing` the packages whose program is not there.
+bootstrap_has_packages() {
   missing=
   for pair in "$@"; do
     command -v "${pair%%:*}" >/dev/null 2>&1 && continue
     case " $missing " in *" ${pair##*:} "*) ;; *) missing="$missing ${pair##*:}" ;; esac
   done
-  [ -n "$missing" ] || return 0
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    bootstrap_say "missing here:$missing. On Debian or Ubuntu, as root: apt-get install --no-install-recommends$missing"
-    return 0
-  fi
+  [ -z "$missing" ]
+}
+
+bootstrap_packages() {
   bootstrap_say "installing$missing with apt ..."
   # Recommended packages would bring a kernel. The lists are fetched only when what is there does not do.
   # shellcheck disable=SC2086
@@ -64,17 +68,35 @@ bootstrap_apt() {
     >"$root/.tools/apt.log" 2>&1 </dev/null
 }
 
-mkdir -p "$root/.tools"
-# Two commands started at once must not install into one folder at once.
-exec 9>"$root/.tools/lock"
-flock 9 2>/dev/null || true
-bootstrap_bun
-bootstrap_libraries
-node_programs='wg:wireguard-tools wireguard-go:wireguard-go iptables:iptables ipset:ipset ip:iproute2 sysctl:procps openssl:openssl curl:curl'
-lab_programs='conntrack:conntrack nft:nftables ping:iputils-ping unshare:util-linux setpriv:util-linux script:bsdutils'
-# shellcheck disable=SC2086
+node_programs='wg:wireguard-tools wireguard-go:wireguard-go iptables:iptables ipset:ipset ip:iproute2 openssl:openssl'
+lab_programs='sysctl:procps conntrack:conntrack nft:nftables ping:iputils-ping curl:curl unshare:util-linux setpriv:util-linux script:bsdutils'
 case "${postern_for:-lab}" in
-  node) bootstrap_packages $node_programs ;;
-  *) bootstrap_packages $node_programs $lab_programs ;;
+  tools) programs= ;;
+  node) programs=$node_programs ;;
+  *) programs="$node_programs $lab_programs" ;;
 esac
-exec 9>&-
+
+# Two commands started at once must not install at once. Whoever waited may find it done.
+bootstrap_lock() {
+  { mkdir -p "$root/.tools" && [ -w "$root/.tools" ]; } 2>/dev/null ||
+    bootstrap_fail "Bun or its libraries are missing, and $(id -un) may not write to $root. Run this once as its owner."
+  exec 9>"$root/.tools/lock"
+  flock 9 2>/dev/null || true
+}
+
+if ! { bootstrap_has_bun && bootstrap_has_libraries; }; then
+  bootstrap_lock
+  bootstrap_has_bun || bootstrap_bun
+  bootstrap_has_libraries || bootstrap_libraries
+  exec 9>&-
+fi
+# shellcheck disable=SC2086
+if ! bootstrap_has_packages $programs; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    bootstrap_lock
+    bootstrap_has_packages $programs || bootstrap_packages
+    exec 9>&-
+  else
+    bootstrap_say "missing here:$missing. On Debian or Ubuntu, as root: apt-get install --no-install-recommends$missing"
+  fi
+fi
