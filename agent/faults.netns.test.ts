@@ -111,10 +111,7 @@ describe.skipIf(obstacle !== undefined)('a node in trouble', () => {
         ])) === 0;
       if (inHere) process.kill(Number(pid), 'SIGKILL');
     }
-    await until('the peers are back', async () => {
-      const shown = await lab.node.run(['wg', 'show', 'all', 'peers']).catch(() => '');
-      return shown.includes(lab.ana.person.publicKey);
-    });
+    await until('the peers are back', async () => (await peersOf(lab)).includes(lab.ana.person.publicKey));
     await lab.ana.beginAnew();
     await until('the device is inside again', () => answers(lab.ana.host, internal, 1));
     expect(await answers(lab.ben.host, internal)).toBe(false);
@@ -193,6 +190,7 @@ describe.skipIf(obstacle !== undefined)('a node in trouble', () => {
     await lab.node.run(['ip', 'link', 'delete', 'wg0']);
     await lab.node.run(['iptables', '-F', 'POSTERN-FORWARD']);
     await restart();
+    await until('the peers are there', async () => (await peersOf(lab)).includes(lab.ana.person.publicKey));
     await lab.ana.beginAnew();
     await until('the device is inside', () => answers(lab.ana.host, internal, 1));
     await lab.order({ trust: await lab.authority.signTrust([lab.spki]) });
@@ -216,7 +214,7 @@ describe.skipIf(obstacle !== undefined)('a node in trouble', () => {
       if ((await killedOrVerified(told)) === 'verified') break;
       kills += 1;
       await restart();
-      await until('it converges', isSettled);
+      expect(await killedOrVerified(told)).toBe('verified');
     }
     const { allowed, developer, ungranted } = await counters();
     expect({ developer, ungranted }).toEqual({ developer: 0, ungranted: 0 });
@@ -233,9 +231,9 @@ describe.skipIf(obstacle !== undefined)('a node in trouble', () => {
       if ((await killedOrVerified(told)) === 'verified') break;
       kills += 1;
       await restart();
-      await lab.applied(revision);
-      await until('it converges', isSettled);
+      expect(await killedOrVerified(told)).toBe('verified');
     }
+    expect(await isSettled()).toBe(true);
     expect(kills).toBeGreaterThan(12);
   }, 60_000);
 
@@ -249,6 +247,10 @@ describe.skipIf(obstacle !== undefined)('a node in trouble', () => {
     expect(await lab.agent('teardown')).toBe('');
   });
 });
+
+function peersOf({ node }: Lab): Promise<string> {
+  return node.run(['wg', 'show', 'wg0', 'peers']).catch(() => '');
+}
 
 /** All rules of the machine, without counters and dates. */
 async function rulesOf({ node }: Lab): Promise<string> {
@@ -281,7 +283,7 @@ async function countArrivals({ service }: Lab) {
 async function killingPrograms(lab: Lab) {
   const directory = `${lab.stateDir}/programs`;
   await mkdir(directory);
-  for (const program of ['iptables-restore', 'ip6tables-restore', 'ipset', 'ip', 'setsid', 'iptables-save']) {
+  for (const program of ['iptables-restore', 'ip6tables-restore', 'ipset', 'ip', 'setsid']) {
     const real = Bun.which(program);
     const script = `#!/bin/sh
 count=$(($(cat "$KILL_COUNT" 2>/dev/null || echo 0) + 1)); echo $count > "$KILL_COUNT"

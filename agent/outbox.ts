@@ -42,7 +42,7 @@ export function createOutbox(post: (report: AgentReport) => Promise<void>, log: 
 
   return {
     send(pass, distrust, load) {
-      last = { ...pass, wireguard: undefined };
+      last = pass;
       drift = [...drift, ...pass.drift].slice(-maxDrift);
       return put(pass, distrust, load);
     },
