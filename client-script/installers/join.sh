@@ -185,7 +185,7 @@ main() {
     "${TMPDIR:-/tmp}"/tmp.*) rm -f "$0" ;;
   esac
   outcome=0
-  "$prefix/bin/postern-client" join --master "$master" --root "$root" "$@" || outcome=$?
+  "$prefix/bin/postern-client" join --master "$master" --root="$root" "$@" || outcome=$?
   # Whoever was deceived is left as before.
   if [ "$outcome" = 5 ] && [ "$was_here" = no ]; then uninstall_client; fi
   exit "$outcome"
