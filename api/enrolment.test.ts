@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { codeFromBytes } from '#contract/code.ts';
 import type { EnrolmentLease, EnrolmentResult } from '#contract/enrolment.ts';
+import { sha256Hex } from './formats/hash.ts';
 import { countAudited } from './store/audit.ts';
 import { wireguardKey } from './test-kit/keys.ts';
 import { type TestMaster, testMaster } from './test-kit/master.ts';
@@ -73,9 +74,11 @@ describe('redeeming a code', () => {
   });
 
   test('that was withdrawn is refused', async () => {
-    const { postern, redeem, issued, lease, confirm } = await invited();
+    const { postern, redeem, issued, lease, confirm, user, device } = await invited();
     const held = await lease();
     await postern.ask(204, 'DELETE', `/v1/codes/${issued.id}`, postern.ownerToken);
+    const { code } = await postern.issue(user.id);
+    expect(await redeem(device, code)).toMatchObject({ status: 201, body: { address: held.address } });
     expect(await redeem()).toMatchObject({ status: 410, body: { code: 'code-expired' } });
     expect(await confirm(held)).toMatchObject({ status: 410, body: { code: 'code-expired' } });
   });
@@ -103,6 +106,14 @@ describe('redeeming a code', () => {
     ]);
     expect(await redeem()).toMatchObject({ status: 404, body: { code: 'code-unknown' } });
     expect(postern.logged).toHaveLength(1);
+  });
+
+  test('that was put in the place of another in the database is refused', async () => {
+    const { postern, redeem, device, issued } = await invited();
+    const own = codeFromBytes(crypto.getRandomValues(new Uint8Array(15)));
+    const hash = sha256Hex(own.replaceAll('-', ''));
+    postern.store.db.run('UPDATE codes SET hash = ? WHERE id = ?', [hash, issued.id]);
+    expect(await redeem(device, own)).toMatchObject({ status: 404, body: { code: 'code-unknown' } });
   });
 
   test('of an earlier life of the database is refused', async () => {
@@ -293,6 +304,8 @@ describe('a revoked device', () => {
     const report = (epoch: number, applied: number) =>
       postern.ask(204, 'POST', '/v1/agent/reports', agent, { applied: { epoch, revision: applied }, drift: [] });
 
+    // It was not there when the device was, so there is nothing it must forget.
+    await postern.addMachine('n2');
     expect(await nextAddress()).toBe('10.91.64.65');
     await report(1, revision - 1);
     expect(await nextAddress()).toBe('10.91.64.66');

@@ -67,7 +67,6 @@ function storeOf(db: Database): Store {
       db.run('COMMIT');
       return value;
     } catch (error) {
-      raised = undefined;
       // A full disk may already have rolled back.
       if (db.inTransaction) db.run('ROLLBACK');
       throw error;
