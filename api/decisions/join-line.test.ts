@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256Hex } from '../formats/hash.ts';
@@ -16,6 +16,7 @@ function run(delivered: string) {
   const child = Bun.spawnSync(['/bin/sh', '-c', line], {
     env: { PATH: `${folder}:${process.env.PATH}`, TMPDIR: folder },
   });
+  rmSync(folder, { recursive: true });
   return { status: child.exitCode, said: `${child.stdout}${child.stderr}` };
 }
 

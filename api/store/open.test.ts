@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
-import { describe, expect, test } from 'bun:test';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { testMaster } from '../test-kit/master.ts';
@@ -8,7 +8,10 @@ import { audit } from './audit.ts';
 import { StorageError } from './errors.ts';
 import { createStore, openStore, type Store } from './open.ts';
 
-const newPath = () => join(mkdtempSync(join(tmpdir(), 'postern-store-')), 'postern.db');
+const folder = mkdtempSync(join(tmpdir(), 'postern-store-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const newPath = () => join(folder, `${crypto.randomUUID()}.db`);
 const setting = (store: Store, pragma: string) => {
   const value = Object.values(store.db.query<Record<string, unknown>, []>(`PRAGMA ${pragma}`).get() ?? {})[0];
   store.close();
