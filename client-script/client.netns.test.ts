@@ -33,7 +33,7 @@ describe.skipIf(!canRun).each(runtimes)(`a device under $name (${why})`, ({ name
   const state = join(folder.path, `state-${name}`);
   let node: Namespace;
   let device: Namespace;
-  let lab: { url: string; root: string; obey(order: Order): Promise<void> };
+  let lab: { url: string; root: string; obey(order: Order): Promise<void>; stop(): Promise<void> };
 
   beforeAll(async () => {
     [node, device] = await Promise.all([openNamespace(), openNamespace()]);
@@ -164,6 +164,21 @@ describe.skipIf(!canRun).each(runtimes)(`a device under $name (${why})`, ({ name
     expect((await node.run(['wg', 'show', 'wg0', 'peers'])).stdout).toBe('');
     expect((await run('leave')).exitCode).toBe(0);
   });
+
+  test('without a master it leaves by force only, and says who is still to be told', async () => {
+    expect((await joinLine()).exitCode).toBe(0);
+    await lab.stop();
+    const refused = await run('leave');
+    expect([refused.exitCode, json(refused).code]).toEqual([4, 'master-unreachable']);
+    expect(refused.stderr).toContain('Nothing was removed');
+    expect(refused.stderr).toContain('leave --force');
+    expect(existsSync(join(state, 'wireguard.key'))).toBe(true);
+
+    const forced = await run('leave', '--force');
+    expect(json(forced)).toMatchObject({ ok: true, wasJoined: true, masterTold: false });
+    expect(await links()).not.toContain('postern0');
+    expect(existsSync(state)).toBe(false);
+  }, 20_000);
 });
 
 async function startNode(node: Namespace) {
@@ -177,6 +192,11 @@ async function startNode(node: Namespace) {
     obey: async (order: Order) => {
       program.stdin.write(`${JSON.stringify(order)}\n`);
       await next();
+    },
+    stop: async () => {
+      const ended = new Promise<void>((resolve) => program.once('close', () => resolve()));
+      program.stdin.end();
+      await ended;
     },
   };
 }

@@ -14,6 +14,8 @@ const maxAnswerBytes = 1024 * 1024;
 
 /** Waits between the tries of one call. Every call may be repeated: the master gives the same answer again. */
 const retryDelaysMs = [0, 200, 500, 1_000] as const;
+/** After this long no further try is started: somebody waits at the screen. */
+const patienceMs = 8_000;
 
 type Call = { method: 'GET' | 'POST' | 'PUT' | 'DELETE'; path: string; body?: unknown; token?: string };
 type Reply = { status: number; headers: IncomingHttpHeaders; body: string; spki: Thumbprint | undefined };
@@ -87,12 +89,14 @@ function callsOf(url: URL, agent: PinnedAgent): Omit<Master, 'trust' | 'trustJws
 
 /** Tries again when the answer was lost or the master said "not now"; a lost reply costs nothing, since all is repeatable. */
 async function persist<T>(attempt: () => Promise<T>): Promise<T> {
+  const start = performance.now();
   for (let tries = 0; ; tries += 1) {
     try {
       return await attempt();
     } catch (error) {
       const delayMs = retryDelaysMs[tries];
-      if (delayMs === undefined || !isFailure(error, 'unreachable')) throw error;
+      if (delayMs === undefined || performance.now() - start > patienceMs || !isFailure(error, 'unreachable'))
+        throw error;
       await new Promise((resolve) => setTimeout(resolve, delayMs));
     }
   }
