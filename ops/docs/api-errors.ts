@@ -14,7 +14,7 @@ const remedies: Record<ProblemCode, string> = {
   'key-taken': 'Make a new key pair: no two devices or nodes share one.',
   'address-mismatch': 'Confirm the address that the enrolment answered with.',
   'already-exists': 'Choose another name, or change the one that is there.',
-  'in-use': 'Remove first what the answer names as still using it.',
+  'in-use': 'Do first what the answer says: the networks of a node go before it, a disabled user gets no code.',
   'last-owner': 'Make somebody else an owner first.',
   'code-expired': 'Ask your admin for a new code.',
   'lease-expired': 'Redeem the code again: it stays valid until its own expiry.',
@@ -25,7 +25,7 @@ const remedies: Record<ProblemCode, string> = {
   'internal-error': 'Nothing is wrong with the request. The log of the master says more.',
   'pool-exhausted': 'Remove devices that are gone. Every address of the pool is given out or still resting.',
   'storage-unavailable': 'Nothing was changed. Look at the disk of the master, then send the request again.',
-  'not-ready': 'Send the request again in a moment; the header `Retry-After` may say when.',
+  'not-ready': 'Send the request again in a moment.',
 };
 
 /** The page on the API's refusals, in the order of the contract. */
