@@ -19,6 +19,8 @@ export function createOutbox(post: (report: AgentReport) => Promise<void>, log: 
   let drift: readonly string[] = [];
   let waiting: AgentReport | undefined;
   let sending: Promise<void> | undefined;
+  /** A master that is away for a day is one line in the log, not thousands. */
+  let lastReason: string | undefined;
 
   const sendAll = async () => {
     while (waiting !== undefined) {
@@ -28,8 +30,11 @@ export function createOutbox(post: (report: AgentReport) => Promise<void>, log: 
       try {
         await post(report);
         drift = drift.slice(told.length);
+        lastReason = undefined;
       } catch (error) {
-        log(`the report was not delivered: ${error instanceof Error ? error.message : String(error)}`);
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason !== lastReason) log(`the report was not delivered: ${reason}`);
+        lastReason = reason;
       }
     }
     sending = undefined;

@@ -20,7 +20,7 @@ export type Follow = {
   isStopped: () => boolean;
 };
 
-const retryMs = { first: 500, most: 20_000 };
+const retryMs = { first: 500, most: 5_000 };
 
 /**
  * Keeps up with the master: listens for notices, fetches what is newer, and looks by itself every 15 to 30 s in case a
@@ -34,14 +34,17 @@ export async function followMaster(follow: Follow, cached: Snapshot | undefined,
     bundles: new Map(bundles.map((bundle) => [bundle.publicKey, bundle])),
   };
   let delay = retryMs.first;
+  let lastReason: string | undefined;
   while (!follow.isStopped()) {
     try {
       await followOnce(follow, state, () => {
         delay = retryMs.first;
+        lastReason = undefined;
       });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      follow.log(reason);
+      if (reason !== lastReason) follow.log(reason);
+      lastReason = reason;
       if (isRefusal(error)) follow.onProblem(reason);
     }
     await Bun.sleep(delay * (0.5 + Math.random()));
