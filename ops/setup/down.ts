@@ -1,6 +1,7 @@
 import { existsSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './command.ts';
+import { holdLock } from './lock.ts';
 import { defaults, readDownOptions } from './options.ts';
 import { agentProgram, repository } from './programs.ts';
 import { servicesFor } from './services.ts';
@@ -26,6 +27,7 @@ try {
     process.stderr.write('Nothing was changed.\n');
     process.exit(1);
   }
+  await holdLock(paths, () => process.stderr.write('waiting for another ops/up or ops/down ...\n'));
   await servicesFor(paths, readConfig(paths)?.listen ?? defaults.listen).stop();
   if (existsSync(join(paths.stateDir, 'agent/config.json'))) {
     await run(agentProgram('teardown', '--state-dir', paths.stateDir));

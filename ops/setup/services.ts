@@ -52,6 +52,7 @@ function systemdServices(paths: StatePaths, listen: string): Services {
       if (isChanged) await run(['systemctl', 'daemon-reload']);
       const states = await Promise.all(units.map((unit) => stateOf(unit)));
       const isRunning = states.every((state) => state === 'active');
+      if (states[units.indexOf('postern-master.service')] !== 'active') requireFree(listen);
       await run(['systemctl', 'enable', '--now', ...units]);
       return isChanged || !isRunning;
     },
@@ -65,6 +66,21 @@ function systemdServices(paths: StatePaths, listen: string): Services {
   };
 }
 
+/** @throws StateProblem when another program listens there. */
+function requireFree(listen: string): void {
+  const split = listen.lastIndexOf(':');
+  const hostname = listen.slice(0, split).replace(/^\[|\]$/g, '');
+  try {
+    Bun.listen({ hostname, port: Number(listen.slice(split + 1)), socket: { data: () => undefined } }).stop();
+  } catch (cause) {
+    throw new StateProblem(
+      `The API cannot listen on ${listen}: another program has that port, or the address is not of this machine. ` +
+        'Free it, or choose another with --listen HOST:PORT.',
+      { cause },
+    );
+  }
+}
+
 async function stateOf(unit: string): Promise<string> {
   return run(['systemctl', 'show', '--property=ActiveState', '--value', unit]).then((text) => text.trim());
 }
@@ -75,6 +91,7 @@ function supervisedServices(paths: StatePaths, listen: string): Services {
     logs: `${paths.logs}/master.log and ${paths.logs}/agent.log`,
     async start() {
       if (runningSupervisor(paths) !== undefined) return false;
+      requireFree(listen);
       makePrivateFolder(paths.logs);
       const log = openSync(join(paths.logs, 'supervisor.log'), 'a', 0o600);
       const argv = [process.execPath, join(import.meta.dir, 'supervisor.ts'), paths.stateDir, listen];

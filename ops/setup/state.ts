@@ -34,6 +34,7 @@ export function statePaths(stateDir: string) {
     supervisor: join(stateDir, 'supervisor.json'),
     logs: join(stateDir, 'logs'),
     build: join(stateDir, 'build'),
+    lock: join(stateDir, 'setup.lock'),
   };
 }
 export type StatePaths = ReturnType<typeof statePaths>;

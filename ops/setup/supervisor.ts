@@ -25,7 +25,13 @@ async function keep(name: string, argv: string[]): Promise<void> {
   while (!isStopping) {
     const started = Date.now();
     const log = openLog(name);
-    const child = Bun.spawn(argv, { stdin: 'ignore', stdout: log, stderr: log, cwd: '/' });
+    // Should this process be killed, nothing may stay behind that holds the port and the lock of the next.
+    const child = Bun.spawn(['setpriv', '--pdeathsig', 'TERM', ...argv], {
+      stdin: 'ignore',
+      stdout: log,
+      stderr: log,
+      cwd: '/',
+    });
     closeSync(log);
     children.set(name, child);
     await child.exited;

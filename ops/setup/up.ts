@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, lstatSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePool, ownAddress } from './discover.ts';
+import { holdLock } from './lock.ts';
 import { defaults, readUpOptions, type UpOptions } from './options.ts';
 import { repository } from './programs.ts';
 import { awaitMaster, awaitNode, prepareAgent, registerNode } from './register.ts';
@@ -42,6 +43,7 @@ try {
 async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
   makePrivateFolder(paths.stateDir);
   chmodSync(paths.stateDir, 0o700);
+  await holdLock(paths, () => say('waiting for another ops/up or ops/down'));
   const { config, isNew } = await configure(paths, wanted);
   const services = servicesFor(paths, config.listen);
 
