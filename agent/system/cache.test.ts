@@ -1,5 +1,5 @@
-import { beforeEach, describe, expect, test } from 'bun:test';
-import { mkdtemp, stat, unlink } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { mkdtemp, rm, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeAuthority } from '../fixture/authority.ts';
@@ -12,15 +12,18 @@ const now = new Date('2026-11-02T00:00:00.000Z');
 const people = [person('ana', 'admin', 1)];
 const signed = (revision: number, change = {}) => authority.signSnapshot(snapshotOf(people, { revision, ...change }));
 
+let stateDirectory: string;
 let paths: AgentPaths;
 const open = (root = authority.root) => openCache(paths, root);
 const trustIn = async (cache = open(), from = authority, version = 1) =>
   cache.keepTrust(await from.signTrust(['T'.repeat(43)], version));
 
 beforeEach(async () => {
-  paths = agentPaths(await mkdtemp(join(tmpdir(), 'postern-cache-')));
+  stateDirectory = await mkdtemp(join(tmpdir(), 'postern-cache-'));
+  paths = agentPaths(stateDirectory);
   await initialise(paths);
 });
+afterEach(() => rm(stateDirectory, { recursive: true, force: true }));
 
 describe('the cache', () => {
   test('gives back after a restart what it was given', async () => {
