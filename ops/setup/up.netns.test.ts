@@ -105,19 +105,16 @@ describe.skipIf(unavailable !== undefined)(`ops/up${need}`, () => {
     expect(await files()).toEqual(before);
   });
 
-  test.each([[300], [700], [1200], [2000]])(
-    'killed after %d ms is completed by the next run',
-    async (ms) => {
-      const cutOff = node.start('up', [up, '--detach', '--json']);
-      await Bun.sleep(ms);
-      await node.kill9(/ops\/setup\/up\.ts|api\/main\.ts (?:init|release)|bun.* build /);
-      await cutOff.exited;
-      const done = await runUp();
-      expect(done.recoveryPassphrase ?? cutOff.output()).toMatch(/([0-9A-Z]{5}-){4}[0-9A-Z]{5}/);
-      expect(await node.must(['postern', 'node', 'list', '--json'])).toContain('"connected":true');
-      expect((await node.must(['find', state, '-name', '.master-draft*'])).trim()).toBe('');
-    },
-  );
+  test.each([[300], [700], [1200], [2000]])('killed after %d ms is completed by the next run', async (ms) => {
+    const cutOff = node.start('up', [up, '--detach', '--json']);
+    await Bun.sleep(ms);
+    await node.kill9(/ops\/setup\/up\.ts|api\/main\.ts (?:init|release)|bun.* build /);
+    await cutOff.exited;
+    const done = await runUp();
+    expect(done.recoveryPassphrase ?? cutOff.output()).toMatch(/([0-9A-Z]{5}-){4}[0-9A-Z]{5}/);
+    expect(await node.must(['postern', 'node', 'list', '--json'])).toContain('"connected":true');
+    expect((await node.must(['find', state, '-name', '.master-draft*'])).trim()).toBe('');
+  });
 
   test('typed twice at the same time sets up one node', async () => {
     const both = await Promise.all([runUp(), runUp()]);
