@@ -59,7 +59,8 @@ program
   .action(async ({ stateDir, listen }: { stateDir: string; listen: ListenAddress }) => {
     const log = pino(
       { base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
-      pino.destination(2),
+      // Otherwise the last lines are lost when the program ends.
+      pino.destination({ dest: 2, sync: true }),
     );
     const serving = serve(await loadState(stateDir), listen, log);
     log.info({ url: serving.url }, `listening on ${serving.url}`);
