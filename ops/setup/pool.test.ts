@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { cidrRange, cidrsOverlap } from '#contract/network.ts';
-import { choosePool, routedSubnets } from './pool.ts';
+import { choosePool, isPrivate, routedSubnets } from './pool.ts';
 
 describe('choosePool', () => {
   test('gives a /18 of 10/8 that overlaps no route and nothing that Docker or Kubernetes takes', () => {
@@ -21,3 +21,12 @@ test('routedSubnets reads what ip(8) prints, the default route left out', () =>
   expect(
     routedSubnets([{ dst: 'default' }, { dst: '10.1.0.0/16' }, { dst: '10.2.3.4' }, { dst: '127.0.0.0/8' }]),
   ).toEqual(['10.1.0.0/16', '10.2.3.4/32', '127.0.0.0/8']));
+
+test.each([
+  ['10.1.2.3', true],
+  ['172.31.0.1', true],
+  ['172.32.0.1', false],
+  ['192.168.1.4', true],
+  ['100.64.0.9', true],
+  ['198.51.100.10', false],
+])('isPrivate: %s is %p', (address, is) => expect(isPrivate(address)).toBe(is));

@@ -41,3 +41,17 @@ export function routedSubnets(routes: readonly { dst?: string }[]): Cidr[] {
     .map(({ dst = 'default' }) => (dst.includes('/') ? dst : `${dst}/32`))
     .filter((dst) => /^\d+\.\d+\.\d+\.\d+\/[1-9]\d?$/.test(dst));
 }
+
+const privateRanges: readonly Cidr[] = [
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+];
+
+/** Whether an IPv4 address means something only inside its own network. */
+export function isPrivate(address: string): boolean {
+  return privateRanges.some((range) => cidrsOverlap(range, `${address}/32`));
+}

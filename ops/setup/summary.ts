@@ -24,8 +24,13 @@ export function portsOf({ endpoint, listen }: Pick<SetupConfig, 'endpoint' | 'li
   ];
 }
 
-/** What a person reads after `ops/up`. `command` is how to call postern from here. */
-export function renderSummary(summary: Summary, command: string, isColoured: boolean): string {
+/** What a person reads after `ops/up`. `command` is how to call postern from here; `ownerToken` is shown if given. */
+export function renderSummary(
+  summary: Summary,
+  command: string,
+  isColoured: boolean,
+  ownerToken: string | undefined,
+): string {
   const bold = (text: string) => (isColoured ? `\x1b[1m${text}\x1b[0m` : text);
   const faint = (text: string) => (isColoured ? `\x1b[2m${text}\x1b[0m` : text);
   const lines = [
@@ -42,7 +47,9 @@ export function renderSummary(summary: Summary, command: string, isColoured: boo
     `  Swagger UI   ${summary.swaggerUrl}`,
     `  Devices get  ${summary.pool}   and reach this node at ${summary.endpoint}`,
     `  Open         ${summary.ports.map(({ port, protocol, for: why }) => `${port}/${protocol} ${faint(why)}`).join(', ')}`,
-    `  Owner token  ${summary.ownerTokenFile} ${faint('(readable by root alone; postern uses it)')}`,
+    ownerToken === undefined
+      ? `  Owner token  ${summary.ownerTokenFile} ${faint('(readable by root alone; postern uses it)')}`
+      : `  Owner token  ${ownerToken}\n               ${faint(`shown this once; postern reads it from ${summary.ownerTokenFile}`)}`,
   ];
   if (summary.recoveryPassphrase !== undefined) {
     lines.push(

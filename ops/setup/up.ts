@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { freePool, ownAddress } from './discover.ts';
 import { holdLock } from './lock.ts';
 import { defaults, readUpOptions, type UpOptions } from './options.ts';
+import { isPrivate } from './pool.ts';
 import { repository } from './programs.ts';
 import { awaitMaster, awaitNode, prepareAgent, registerNode } from './register.ts';
 import { buildClient, discardBuild, isReleased, releaseClient, releasedManifest } from './release.ts';
@@ -18,6 +19,7 @@ import {
   writePrivate,
 } from './state.ts';
 import { portsOf, renderSummary, type Summary } from './summary.ts';
+import { runningSupervisor } from './supervision.ts';
 
 /** Sets a machine up. Every step looks first, so a run that was cut short is completed by the next. */
 
@@ -43,16 +45,17 @@ try {
 async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
   makePrivateFolder(paths.stateDir);
   chmodSync(paths.stateDir, 0o700);
-  await holdLock(paths, () => say('waiting for another ops/up or ops/down'));
+  const giveLockBack = await holdLock(paths, () => say('waiting for another ops/up or ops/down'));
+  const tls = tlsFiles(wanted);
   const { config, isNew } = await configure(paths, wanted);
   const services = servicesFor(paths, config.listen);
 
   let isChanged = isNew || !existsSync(paths.master);
   if (isChanged) say('making keys, database and first owner');
-  await initMaster(paths, config, tlsFiles(wanted));
+  await initMaster(paths, config, tls);
   const created = readCreated(paths);
   keepOwnerToken(paths, created);
-  const notes: string[] = [];
+  const notes = created.recoveryPassphrase === undefined ? [] : firstNotes(config, wanted, services.kind);
   if (await release(paths, created, wanted, notes)) isChanged = true;
 
   const keys = await prepareAgent(paths, config, created.rootThumbprint);
@@ -82,11 +85,18 @@ async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
     changed: isChanged,
     notes,
   };
-  const text = wanted.json ? JSON.stringify(summary) : renderSummary(summary, commandName(paths), process.stdout.isTTY);
+  const ownerToken = wanted.recoveryFile === undefined ? created.ownerToken : undefined;
+  const text = wanted.json
+    ? JSON.stringify(summary)
+    : renderSummary(summary, commandName(paths), process.stdout.isTTY, ownerToken);
   process.stdout.write(`${text}\n`);
   // Shown counts only now: a run that was cut short before shows it again.
   if (created.recoveryPassphrase !== undefined || created.ownerToken !== undefined) forgetSecrets(paths, created);
-  if (!wanted.detach && services.kind === 'supervisor') await stayInForeground(services);
+  if (!wanted.detach && services.kind === 'supervisor') {
+    // From here on it may be looked at, or taken down, from another terminal.
+    await giveLockBack();
+    await stayInForeground(paths, services);
+  }
 }
 
 async function configure(paths: StatePaths, wanted: UpOptions): Promise<{ config: SetupConfig; isNew: boolean }> {
@@ -112,19 +122,42 @@ async function configure(paths: StatePaths, wanted: UpOptions): Promise<{ config
 
 function refuseContradictions(paths: StatePaths, known: SetupConfig, wanted: UpOptions): void {
   const fields = ['listen', 'endpoint', 'pool', 'owner'] as const;
-  const others = fields.filter((field) => wanted[field] !== undefined && wanted[field] !== known[field]);
+  const others = fields
+    .filter((field) => wanted[field] !== undefined && wanted[field] !== known[field])
+    .map((field) => `--${field} ${wanted[field]} (it is ${known[field]})`);
+  const { tlsCert } = wanted;
+  const inUse = join(paths.master, 'tls/cert.pem');
+  if (tlsCert !== undefined && existsSync(inUse) && !readFileSync(inUse).equals(readFileSync(tlsCert))) {
+    others.push(`--tls-cert ${tlsCert} (another certificate is in use)`);
+  }
   if (others.length === 0) return;
-  const list = others.map((field) => `--${field} ${wanted[field]} (it is ${known[field]})`).join(', ');
+  const list = others.join(', ');
   throw new StateProblem(
     `${paths.stateDir} was set up otherwise: ${list}. Leave the option out, or begin anew after ops/down --purge.`,
   );
+}
+
+/** What a newcomer may not expect of this machine. */
+function firstNotes(config: SetupConfig, { endpoint }: UpOptions, kind: 'systemd' | 'supervisor'): string[] {
+  const host = config.endpoint.slice(0, config.endpoint.lastIndexOf(':'));
+  const notes: string[] = [];
+  if (endpoint === undefined && isPrivate(host)) {
+    notes.push(
+      `${host} is an address of a private network. If devices come from outside, begin anew:\n` +
+        '  ops/down --purge, then ops/up --endpoint with the public name or address of this machine.',
+    );
+  }
+  if (kind === 'supervisor') notes.push('There is no systemd here: after a reboot, run ops/up again.');
+  return notes;
 }
 
 function tlsFiles({ tlsCert, tlsKey }: UpOptions): { cert: string; key: string } | undefined {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new StateProblem('Give both --tls-cert and --tls-key, or neither.');
   }
-  return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  for (const file of [tlsCert, tlsKey]) if (!existsSync(file)) throw new StateProblem(`There is no file ${file}.`);
+  return { cert: tlsCert, key: tlsKey };
 }
 
 /** @returns whether a client was released. Signing needs the recovery passphrase; without it the earlier one stays. */
@@ -180,12 +213,12 @@ function commandName({ stateDir }: StatePaths): string {
   return stateDir === defaults.stateDir ? name : `${name} --state-dir ${stateDir}`;
 }
 
-async function stayInForeground(services: { stop(): Promise<void> }): Promise<void> {
+/** Until a signal comes, or somebody takes Postern down from elsewhere. */
+async function stayInForeground(paths: StatePaths, services: { stop(): Promise<void> }): Promise<void> {
   say('running; Ctrl-C stops it (the tunnel and its rules stay until ops/down)');
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-    // A promise alone does not keep the process.
-    setInterval(() => undefined, 60_000);
+    setInterval(() => runningSupervisor(paths) === undefined && resolve(), 500);
   });
   say('stopping');
   await services.stop();
