@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { connect, createServer as createTlsServer } from 'node:tls';
 
 /** `postern` as it is typed, against a real master on loopback. */
 
@@ -142,6 +143,9 @@ describe('postern', () => {
     [['usr', 'list'], 2, 'Did you mean user'],
     [['user', 'list', '--jsn'], 2, 'Did you mean --json'],
     [['user', 'add'], 2, 'email'],
+    [['user', 'set', 'ana@example.com'], 2, 'say what to change'],
+    [['user', 'set', 'ana@example.com', '--enable', '--disable'], 2, 'cannot be used with'],
+    [['code', 'add', 'ana@example.com', '--ttl', 'soon'], 2, 'seconds'],
     [['--url', 'https://127.0.0.1:1', 'user', 'list'], 4, 'ops/up'],
     [['--root', 'A'.repeat(43), 'user', 'list'], 5, 'root key'],
     [['--url', 'http://127.0.0.1', 'user', 'list'], 1, 'https://'],
@@ -162,6 +166,39 @@ describe('postern', () => {
     expect(unknown.stderr).toContain('token-invalid');
     expect(unknown.stderr).not.toContain('pst_nonsense');
     expect(unknown.exitCode).toBe(3);
+  });
+
+  test('gives a script the problem as the API gives it', async () => {
+    const { exitCode, stdout, stderr } = await postern('user', 'add', 'o@example.com', '--json');
+    expect({ exitCode, stdout, ...JSON.parse(stderr) }).toMatchObject({
+      exitCode: 3,
+      stdout: '',
+      code: 'already-exists',
+    });
+  });
+
+  test('tells someone in between nothing but that it asks for the list of keys', async () => {
+    const files = { key: join(stateDir, 'other.key'), cert: join(stateDir, 'other.pem') };
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-subj', '/CN=x'];
+    const argv = ['openssl', 'req', '-x509', '-nodes', ...curve, '-keyout', files.key, '-out', files.cert];
+    await Bun.spawn(argv, { stdout: 'ignore', stderr: 'ignore' }).exited;
+    let heard = '';
+    const between = createTlsServer({ key: readFileSync(files.key), cert: readFileSync(files.cert) }, (socket) => {
+      const onward = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+      socket.on('data', (bytes) => {
+        heard += bytes.toString();
+      });
+      for (const end of [socket, onward]) end.on('error', () => [socket, onward].map((one) => one.destroy()));
+      socket.pipe(onward).pipe(socket);
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => between.once('listening', resolve));
+    const address = between.address();
+    const betweenUrl = `https://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    const { exitCode, stderr } = await postern('--url', betweenUrl, 'user', 'list');
+    between.close();
+    expect({ exitCode, stderr }).toEqual({ exitCode: 5, stderr: expect.stringContaining('does not name') });
+    expect(heard).toStartWith('GET /v1/trust');
+    expect(heard).not.toMatch(/authorization/i);
   });
 
   test('explains itself with examples', async () => {

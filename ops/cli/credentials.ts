@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 
@@ -37,16 +37,14 @@ export function readCredentials(
 }
 
 function readToken(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    throw new CredentialProblem(
-      `There is no token in ${path}. Run ops/up here first, or name a file with --token-file.`,
-    );
-  }
-  if ((stat.mode & 0o077) !== 0) {
+  const token = readText(
+    path,
+    `There is no token in ${path}. Run ops/up here first, or name a file with --token-file.`,
+  );
+  if ((statSync(path).mode & 0o077) !== 0) {
     throw new CredentialProblem(`${path} is readable by others. Make it private: chmod 600 ${path}`);
   }
-  return readText(path).trim();
+  return token.trim();
 }
 
 /** On the master's own machine its listening address is used: the public one may not lead back here. */
@@ -60,22 +58,21 @@ function localUrl(stateDir: string): string {
 
 function readState<T>(stateDir: string, name: string, schema: v.GenericSchema<unknown, T>): T {
   const path = join(stateDir, name);
-  if (!existsSync(path)) {
-    throw new CredentialProblem(
-      `There is no ${path}. Run ops/up on this machine first, or say where the master is: --url, --root and --token-file.`,
-    );
-  }
-  const result = v.safeParse(schema, JSON.parse(readText(path)));
+  const text = readText(
+    path,
+    `There is no ${path}. Run ops/up on this machine first, or say where the master is: --url, --root and --token-file.`,
+  );
+  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
   if (!result.success) throw new CredentialProblem(`${path} is damaged. Put back a backup.`);
   return result.output;
 }
 
-function readText(path: string): string {
+function readText(path: string, whenAbsent: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new CredentialProblem(`${path} cannot be read. Run this as root, or as the user the file belongs to.`, {
-      cause,
-    });
+    const isAbsent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    const refused = `${path} cannot be read. Run this as root, or as the user the file belongs to.`;
+    throw new CredentialProblem(isAbsent ? whenAbsent : refused, { cause });
   }
 }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import * as v from 'valibot';
 import { IssuedCode, User } from '#contract/admin.ts';
 import { findUser, listUsers } from './find.ts';
@@ -49,15 +49,18 @@ export function addUserCommands(program: Command, session: Session): void {
     .description('change role or permission, disable or enable')
     .option('--role <role>')
     .option('--permission <permission>')
-    .option('--disable', 'close all access of this user, at once')
+    .addOption(new Option('--disable', 'close all access of this user, at once').conflicts('enable'))
     .option('--enable', 'open it again')
     .addHelpText('after', '\nExample:\n  postern user set ana@example.com --disable')
     .action(
       (
         word: string,
         { disable, enable, ...change }: { role?: string; permission?: string; disable?: true; enable?: true },
-      ) =>
-        session(async (master, screen) => {
+        command: Command,
+      ) => {
+        if (Object.keys(command.opts()).length === 0)
+          command.error('error: say what to change: --role, --permission, --disable or --enable');
+        return session(async (master, screen) => {
           const { id } = await findUser(master, word);
           const disabled = disable ? { disabled: true } : enable ? { disabled: false } : {};
           const changed = await master.call(User, 'PATCH', `/v1/users/${id}`, { ...change, ...disabled });
@@ -67,7 +70,8 @@ export function addUserCommands(program: Command, session: Session): void {
             changed,
             `${changed.email}: role ${changed.role}, permission ${changed.permission}, ${state}.`,
           );
-        }),
+        });
+      },
     );
 
   user
@@ -86,7 +90,7 @@ export function addUserCommands(program: Command, session: Session): void {
     .description('single-use codes that let one device in')
     .command('add <user>')
     .description('make a code for a user; it is shown this once')
-    .option('--ttl <seconds>', 'how long it is valid: 60 to 2592000 (a day)', Number)
+    .option('--ttl <seconds>', 'how long it is valid: 60 to 2592000 (a day)', readSeconds)
     .addHelpText('after', '\nExample:\n  postern code add ana@example.com --ttl 3600')
     .action((word: string, options: { ttl?: number }) =>
       session(async (master, screen) => {
@@ -105,4 +109,9 @@ export function addUserCommands(program: Command, session: Session): void {
         showOne(screen, issued, text);
       }),
     );
+}
+
+function readSeconds(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of seconds.');
+  return Number(text);
 }
