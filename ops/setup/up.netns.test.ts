@@ -161,6 +161,14 @@ describe.skipIf(unavailable !== undefined)(`the supervisor${need}`, () => {
     expect(await session.exited).toBe(0);
     await until('all has ended', () => running(/api\/main|agent\/main|supervisor\.ts/).length === 0);
   });
+
+  test('in the foreground it lets ops/up look and ops/down end it from another terminal', async () => {
+    const session = node.terminal([up]);
+    await session.shows(/Ctrl-C/, 60_000);
+    expect(await runUp()).toMatchObject({ created: false, changed: false });
+    await node.must([down], { timeoutMs: 30_000 });
+    expect(await session.exited).toBe(0);
+  });
 });
 
 describe.skipIf(unavailable !== undefined)(`ops/down${need}`, () => {
