@@ -165,20 +165,25 @@ describe.skipIf(!canRun).each(runtimes)(`a device under $name (${why})`, ({ name
     expect((await run('leave')).exitCode).toBe(0);
   });
 
-  test('without a master it leaves by force only, and says who is still to be told', async () => {
-    expect((await joinLine()).exitCode).toBe(0);
-    await lab.stop();
-    const refused = await run('leave');
-    expect([refused.exitCode, json(refused).code]).toEqual([4, 'master-unreachable']);
-    expect(refused.stderr).toContain('Nothing was removed');
-    expect(refused.stderr).toContain('leave --force');
-    expect(existsSync(join(state, 'wireguard.key'))).toBe(true);
+  // Under one runtime: it takes its time, and what differs between them was tried above.
+  test.if(name === runtimes[0]?.name)(
+    'without a master it leaves by force only, and says who is still to be told',
+    async () => {
+      expect((await joinLine()).exitCode).toBe(0);
+      await lab.stop();
+      const refused = await run('leave');
+      expect([refused.exitCode, json(refused).code]).toEqual([4, 'master-unreachable']);
+      expect(refused.stderr).toContain('Nothing was removed');
+      expect(refused.stderr).toContain('leave --force');
+      expect(existsSync(join(state, 'wireguard.key'))).toBe(true);
 
-    const forced = await run('leave', '--force');
-    expect(json(forced)).toMatchObject({ ok: true, wasJoined: true, masterTold: false });
-    expect(await links()).not.toContain('postern0');
-    expect(existsSync(state)).toBe(false);
-  }, 20_000);
+      const forced = await run('leave', '--force');
+      expect(json(forced)).toMatchObject({ ok: true, wasJoined: true, masterTold: false });
+      expect(await links()).not.toContain('postern0');
+      expect(existsSync(state)).toBe(false);
+    },
+    20_000,
+  );
 });
 
 async function startNode(node: Namespace) {

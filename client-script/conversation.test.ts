@@ -169,11 +169,7 @@ describe.each(runtimes)('join under $name', ({ path: runtime }) => {
 
   describe.skipIf(!canRun)(`says what the master refuses (${why})`, () => {
     test.each([
-      ['code-unknown', 3],
       ['code-used', 3],
-      ['code-expired', 3],
-      ['key-taken', 3],
-      ['pool-exhausted', 3],
       ['not-ready', 4],
     ] as const)('%s: exit code %d', async (reason, exitCode) => {
       const body = problem(reason);

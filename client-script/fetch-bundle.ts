@@ -5,8 +5,11 @@ import { agentPort } from '#contract/probe.ts';
 const limitMs = 5_000;
 const maxBytes = 1024 * 1024;
 
-/** This device's bundle as a node has it, through the tunnel. It is worth nothing before its signature is checked. */
-export function fetchBundle(tunnelAddress: Ipv4, from: Ipv4): Promise<string> {
+/**
+ * This device's bundle as a node has it, through the tunnel. It is worth nothing before its signature is checked.
+ * `signal` gives it up.
+ */
+export function fetchBundle(tunnelAddress: Ipv4, from: Ipv4, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const outgoing = request({
       host: tunnelAddress,
@@ -16,12 +19,18 @@ export function fetchBundle(tunnelAddress: Ipv4, from: Ipv4): Promise<string> {
       agent: false,
       headers: { accept: 'application/jose' },
     });
-    const fail = (error: Error) => {
+    const settle = () => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+    };
+    const fail = (error: Error) => {
+      settle();
       outgoing.destroy();
       reject(error);
     };
+    const giveUp = () => fail(new Error('given up'));
     const timer = setTimeout(() => fail(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
+    signal.addEventListener('abort', giveUp);
     outgoing.on('error', fail);
     outgoing.on('response', (response) => {
       if (response.statusCode !== 200) return fail(new Error(`it answered ${response.statusCode}`));
@@ -32,7 +41,7 @@ export function fetchBundle(tunnelAddress: Ipv4, from: Ipv4): Promise<string> {
       });
       response.on('aborted', () => fail(new Error('its answer was cut off')));
       response.on('end', () => {
-        clearTimeout(timer);
+        settle();
         resolve(text);
       });
     });

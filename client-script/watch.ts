@@ -59,7 +59,7 @@ class Watcher {
   private trustTriedAt = Number.NEGATIVE_INFINITY;
   private wake: () => void = () => undefined;
   private isWoken = false;
-  private isClosed = false;
+  private readonly closing = new AbortController();
   private lastSaid = '';
 
   constructor(watching: Watching, joined: Joined) {
@@ -103,8 +103,8 @@ class Watcher {
 
   /** Ends a look that is under way as soon as can be. */
   close(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (this.closing.signal.aborted) return;
+    this.closing.abort();
     this.prober?.open.close();
   }
 
@@ -129,11 +129,11 @@ class Watcher {
     const { platform, files } = this.watching;
     const { bundle, membership } = this.joined;
     const prober = await this.proberOn(bundle.address);
-    if (this.isClosed) return;
+    if (this.closing.signal.aborted) return;
     const results = await Promise.all(
       bundle.nodes.map(async (node) => ({ node, answered: await prober.ask(node.tunnelAddress, askLimitMs) })),
     );
-    if (this.isClosed) return;
+    if (this.closing.signal.aborted) return;
     const silent: Name[] = [];
     for (const { node, answered } of results) {
       if (answered === undefined) silent.push(node.name);
@@ -178,12 +178,12 @@ class Watcher {
   /** @returns whether a newer bundle is in force now. What is not newer, or badly signed, changes nothing. */
   private async renewBundle(problems: string[]): Promise<boolean> {
     for (const node of this.joined.bundle.nodes) {
-      if (this.isClosed) return false;
+      if (this.closing.signal.aborted) return false;
       const memory = this.memoryOf(node.name);
       if (!offersNewer(this.joined.bundle, memory, performance.now()) || memory.answer === undefined) continue;
       const version = offeredVersion(memory.answer);
       try {
-        const jws = await fetchBundle(node.tunnelAddress, this.joined.bundle.address);
+        const jws = await fetchBundle(node.tunnelAddress, this.joined.bundle.address, this.closing.signal);
         if (await this.accept(jws.trim())) return true;
       } catch (error) {
         problems.push(`the bundle from ${node.name} was not taken: ${messageOf(error)}`);
@@ -257,7 +257,7 @@ class Watcher {
     });
     this.prober = { address, open };
     // Closed while it was being opened.
-    if (this.isClosed) open.close();
+    if (this.closing.signal.aborted) open.close();
     return open;
   }
 

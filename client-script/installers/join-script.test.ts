@@ -52,7 +52,7 @@ describe.skipIf(why !== undefined)(`join.sh${why === undefined ? '' : ` (${why})
   test('fetches the client, installs it and starts join with what the line pins', async () => {
     const { exitCode, stdout, url, prefix, paths, left } = await run({ client: clientThatEnds(0) });
     expect(exitCode).toBe(0);
-    expect(stdout).toBe(`1.2.3 join --master ${url} --root ${root}\n`);
+    expect(stdout).toBe(`1.2.3 join --master ${url} --root=${root}\n`);
     expect(paths).toEqual(['/client/postern-client.js']);
     expect(left).toEqual(['package.json', 'postern-client', 'postern-client.js']);
     const again = await runProgram([join(prefix, 'bin/postern-client'), 'status']);
