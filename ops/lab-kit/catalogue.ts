@@ -2,9 +2,10 @@ import type { Scenario } from './scenario.ts';
 import { lab } from './scenarios/lab.ts';
 import { mitm } from './scenarios/mitm.ts';
 import { onboarding } from './scenarios/onboarding.ts';
+import { powerCycle } from './scenarios/power-cycle.ts';
 
 /** Everything `ops/lab run` knows. */
-export const scenarios: readonly Scenario[] = [lab, onboarding, mitm];
+export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, powerCycle];
 
 /** Everything `ops/bench` knows. */
 export const benchmarks: readonly Scenario[] = [];

@@ -8,6 +8,11 @@ import { devices } from './product.ts';
  */
 export async function reboot(node: Host): Promise<void> {
   await node.kill9(/./);
+  await forgetKernelState(node);
+}
+
+/** Interfaces, rules, sets and connections of ours, and /run, as after the power was off. */
+export async function forgetKernelState(node: Host): Promise<void> {
   await node.run(['ip', 'link', 'del', 'wg0']);
   for (const restore of ['iptables-restore', 'ip6tables-restore']) await node.must([restore], { stdin: emptyTables });
   await node.must(['ipset', 'destroy']);
