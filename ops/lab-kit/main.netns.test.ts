@@ -11,6 +11,13 @@ const unavailable = await whyUnavailable();
 if (unavailable !== undefined) console.warn(`skipped: ${unavailable}`);
 const command = join(repository, 'ops/lab');
 
+/** The same command for somebody else: the clone may lie in a folder that only its owner may enter. */
+const elsewhere = '/mnt/ops/lab';
+const asNobody = (first = ':') => [
+  ...['unshare', '--mount', 'sh', '-euc', `mount --bind "$0" /mnt; ${first}; exec "$@"`, repository],
+  ...['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', 'env', '-C', '/', 'HOME=/tmp'],
+];
+
 const Line = v.strictObject({
   scenario: v.literal('lab'),
   passed: v.literal(true),
@@ -55,18 +62,15 @@ describe.skipIf(unavailable !== undefined)('ops/lab run', () => {
     expect(noNamespaces.stderr).toContain('CAP_SYS_ADMIN');
     expect(noNamespaces.exitCode).toBe(3);
 
-    const hidden = 'f=$(mktemp); chmod 600 "$f"; mount --bind "$f" /dev/net/tun; rm "$f"; exec "$@"';
-    const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', 'env', 'HOME=/tmp'];
-    const withoutTun = ['unshare', '--mount', 'sh', '-c', hidden, 'sh', ...asNobody, command, 'run', 'lab', '--json'];
-    const noTun = await complete(withoutTun);
+    const hidden = 'f=$(mktemp); chmod 600 "$f"; mount --bind "$f" /dev/net/tun; rm "$f"';
+    const noTun = await complete([...asNobody(hidden), elsewhere, 'run', 'lab', '--json']);
     expect(noTun.stderr).toMatch(/\/dev\/net\/tun cannot be opened|may not make user namespaces/);
     expect(noTun.exitCode).toBe(3);
   });
 
   test('works for a user who is not root', async () => {
-    const asNobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', 'env', 'HOME=/tmp'];
-    const allowed = await complete([...asNobody, 'unshare', '--user', '--map-root-user', 'true']);
-    const { stdout, stderr, exitCode } = await complete([...asNobody, command, 'run', 'lab', '--short', '--json']);
+    const allowed = await complete([...asNobody(), 'unshare', '--user', '--map-root-user', 'true']);
+    const { stdout, stderr, exitCode } = await complete([...asNobody(), elsewhere, 'run', 'lab', '--short', '--json']);
     if (allowed.exitCode === 0) v.parse(Line, JSON.parse(stdout));
     else expect(stderr).toContain('user namespaces');
     expect(exitCode).toBe(allowed.exitCode === 0 ? 0 : 3);

@@ -215,10 +215,10 @@ function commandName({ stateDir }: StatePaths): string {
 
 /** Until a signal comes, or somebody takes Postern down from elsewhere. */
 async function stayInForeground(paths: StatePaths, services: { stop(): Promise<void> }): Promise<void> {
-  say('running; Ctrl-C stops it (the tunnel and its rules stay until ops/down)');
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
     setInterval(() => runningSupervisor(paths) === undefined && resolve(), 500);
+    say('running; Ctrl-C stops it (the tunnel and its rules stay until ops/down)');
   });
   say('stopping');
   await services.stop();
