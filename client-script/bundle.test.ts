@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { signedTypes, type TrustList } from '#contract/trust.ts';
-import { verifyBundle } from './bundle.ts';
+import { verifyBundle, verifyManifest } from './bundle.ts';
 import { ClientFailure } from './failure.ts';
 import {
   type Authority,
@@ -112,4 +112,20 @@ describe('a bundle', () => {
     expect(await refusedFor(verifyBundle(jws, trust, expected, later))).toBe('key-expired');
     expect(await refusedFor(verifyBundle(jws, trust, expected, 'accepted before'))).toBe('accepted');
   });
+});
+
+describe('a manifest', () => {
+  const manifest = { version: '1.0.0', issuedAt: '2026-01-01T00:00:00.000Z', files: [] };
+  test.each([
+    ['signed with the release key', () => authority.releases.sign(signedTypes.manifest, manifest), 'accepted'],
+    ['signed by a stranger', () => stranger.sign(signedTypes.manifest, manifest), 'key-unknown'],
+    [
+      'signed with a key for something else',
+      () => authority.bundles.sign(signedTypes.manifest, manifest),
+      'key-unknown',
+    ],
+    ['that is no manifest', () => authority.releases.sign(signedTypes.bundle, manifest), 'signature-invalid'],
+  ])('%s', async (_, make, outcome) =>
+    expect(await refusedFor(verifyManifest(await make(), trust, { at }))).toBe(outcome),
+  );
 });

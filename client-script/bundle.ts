@@ -2,7 +2,7 @@ import { Bundle } from '#contract/bundle.ts';
 import type { PublicKey } from '#contract/key.ts';
 import { cidrContains } from '#contract/network.ts';
 import { compareVersions, type Version } from '#contract/snapshot.ts';
-import { signedTypes, type TrustList } from '#contract/trust.ts';
+import { Manifest, signedTypes, type TrustList } from '#contract/trust.ts';
 import { type Judged, untrusted, verifySigned } from './trust.ts';
 
 /** What a bundle must fit to be this device's, and not behind what it has. */
@@ -33,4 +33,13 @@ export async function verifyBundle(
     throw untrusted('bundle-address', `The bundle's address ${bundle.address} is outside its pool ${bundle.pool}`);
   }
   return bundle;
+}
+
+/**
+ * The list of what the master hands out, if the release key signed it.
+ *
+ * @throws ClientFailure untrusted
+ */
+export function verifyManifest(jws: string, trust: Pick<TrustList, 'keys'>, judged: Judged): Promise<Manifest> {
+  return verifySigned(jws, trust, { use: 'releases', typ: signedTypes.manifest, schema: Manifest }, judged);
 }

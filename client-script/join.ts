@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import type { Bundle } from '#contract/bundle.ts';
 import type { Thumbprint } from '#contract/key.ts';
 import { DisplayName, type Name } from '#contract/name.ts';
-import { verifyBundle } from './bundle.ts';
+import { verifyBundle, verifyManifest } from './bundle.ts';
 import { type CodeSource, readCode } from './code-source.ts';
 import { connectTo, type Proof, raiseLink, requireAbilities } from './connect.ts';
 import { ClientFailure, isFailure } from './failure.ts';
@@ -56,7 +56,7 @@ export async function join(request: JoinRequest, doing: Doing): Promise<JoinRepo
   }
   const deviceName = chooseName(request.name);
   const isFresh = !(await files.exists());
-  const master = await progress.step('Checking the master', () => openMaster(request.master, request.root));
+  const master = await progress.step('Checking the master', () => openTrusted(request, now));
   try {
     await files.prepare();
     const keys = await files.loadOrMakeKeys();
@@ -98,6 +98,19 @@ export async function join(request: JoinRequest, doing: Doing): Promise<JoinRepo
   }
 }
 
+/** The master, once its keys, its certificate and what it hands out are found to be the pinned root's. */
+async function openTrusted({ master: url, root }: JoinRequest, now: () => number): Promise<Master> {
+  const master = await openMaster(url, root);
+  try {
+    const manifest = await master.manifest();
+    if (manifest !== undefined) await verifyManifest(manifest, master.trust, { at: now() });
+    return master;
+  } catch (error) {
+    master.close();
+    throw error;
+  }
+}
+
 /** A run that was cut off after the code was spent, or a reboot, leaves a member without a tunnel. */
 async function resume(doing: Doing): Promise<void> {
   const { platform, files } = doing;
@@ -122,18 +135,27 @@ async function enrol(
     platform: platform.name,
   });
   const expected = { deviceKey: wireguard.publicKey, notOlderThan: undefined };
-  const bundle = await verifyBundle(lease.bundle, master.trust, expected, { at: now() });
+  const bundle = await verifyBundle(lease.bundle, master.trust, expected, { at: now() }).catch(afterCode);
   if (lease.address !== bundle.address) {
     throw new ClientFailure(
       'untrusted',
       'lease-differs',
       `The master answers with the address ${lease.address}, and its signature is for ${bundle.address}`,
-      'Nothing was installed. Someone may have changed the answer on its way: try another network, and tell your admin.',
+      codeIsOut,
     );
   }
   await files.saveSigned('trust', master.trustJws);
   await files.saveSigned('bundle', lease.bundle);
   return { lease, bundle };
+}
+
+const codeIsOut =
+  'Nothing was installed, but the code was sent by then. Tell your admin: the code should be withdrawn, and the key of the certificate may be stolen.';
+
+/** Whoever gave a false answer to the code has read it. */
+function afterCode(error: unknown): never {
+  if (!isFailure(error, 'untrusted')) throw error;
+  throw new ClientFailure('untrusted', error.code, error.message, codeIsOut, error);
 }
 
 type Confirmed = { bundle: Bundle; appliedBy: readonly Name[]; pending: readonly Name[] };
@@ -148,7 +170,7 @@ async function confirm(
   try {
     const result = await master.confirm(lease, wireguard.publicKey);
     const expected = { deviceKey: wireguard.publicKey, notOlderThan: leased };
-    const bundle = await verifyBundle(result.bundle, master.trust, expected, { at: now() });
+    const bundle = await verifyBundle(result.bundle, master.trust, expected, { at: now() }).catch(afterCode);
     await files.saveSigned('bundle', result.bundle);
     await files.saveMembership({
       master: request.master.href,

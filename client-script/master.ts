@@ -24,6 +24,8 @@ type Reply = { status: number; headers: IncomingHttpHeaders; body: string; spki:
 export interface Master {
   readonly trust: TrustList;
   readonly trustJws: string;
+  /** The signed list of what this master hands out, or undefined when it has released nothing. */
+  manifest(): Promise<string | undefined>;
   enrol(request: EnrolmentRequest): Promise<EnrolmentLease>;
   confirm(lease: EnrolmentLease, publicKey: PublicKey): Promise<EnrolmentResult>;
   deviceToken(assertion: string): Promise<string>;
@@ -68,6 +70,13 @@ function callsOf(url: URL, agent: PinnedAgent): Omit<Master, 'trust' | 'trustJws
     }
   };
   return {
+    manifest: () =>
+      persist(async () => {
+        const { status, body } = await send(url, agent, { method: 'GET', path: '/client/manifest' });
+        if (status === 404) return undefined;
+        if (status !== 200) throw refusal(status, body);
+        return body.trim();
+      }),
     enrol: (body) => ask({ method: 'POST', path: '/v1/enrolments', body }, EnrolmentLease),
     confirm: ({ id, token, address }, publicKey) => {
       const body: { publicKey: PublicKey; address: Ipv4 } = { publicKey, address };

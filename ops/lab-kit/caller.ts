@@ -74,5 +74,11 @@ export class Caller {
         this.waiting.delete(answer.id);
       }
     }
+    // The host lost its power, or somebody killed the program: nobody will answer any more.
+    const moment = Date.now();
+    for (const [id, resolve] of this.waiting) {
+      resolve({ id, status: 0, text: 'the program that calls has ended', sentAt: moment, answeredAt: moment });
+    }
+    this.waiting.clear();
   }
 }

@@ -19,6 +19,12 @@ const attacks: readonly Attack[] = [
   { name: 'another trust list, under their own root', swap: 'trust', certificate: 'own', exitCode: trustFailure },
   { name: 'another bundle, under their own key', swap: 'bundle', certificate: 'own', exitCode: trustFailure },
   { name: 'nothing changed, only listened to', swap: 'nothing', certificate: 'own', exitCode: trustFailure },
+  {
+    name: 'another manifest, with the stolen TLS key',
+    swap: 'manifest',
+    certificate: 'stolen',
+    exitCode: trustFailure,
+  },
   { name: 'another bundle, with the stolen TLS key', swap: 'bundle', certificate: 'stolen', exitCode: trustFailure },
 ];
 
