@@ -42,6 +42,7 @@ export type Denial =
  */
 export function evaluate(world: World, packet: Packet, now: number): Verdict {
   const { from, to, family } = packet;
+  if (leavesUnseen(packet)) return { verdict: 'untouched' };
   if (family === 6 && (from.kind === 'tunnel' || to.kind === 'tunnel')) return denied('ipv6-inside');
   if (from.kind === 'tunnel') return fromDevice(world, packet, now);
   if (from.kind === 'node') return fromNode(world, packet);
@@ -50,17 +51,22 @@ export function evaluate(world: World, packet: Packet, now: number): Verdict {
 }
 
 function fromDevice(world: World, packet: Packet, now: number): Verdict {
-  const { phase, protocol, source, destination, to } = packet;
-  const device = world.devices.get(source);
-  if (device === undefined) return denied('not-a-device');
+  const { phase, protocol, source } = packet;
   const way = wayOf(world, packet);
+  const device = world.devices.get(source);
   if (phase === 'reply' || phase === 'error') return comingBack(world, packet, way, device, now);
-  const redirected = way.kind === 'front' && way.backend !== undefined && phase !== 'stray';
-  if (to.kind === 'tunnel' && !redirected && !world.devices.has(destination)) return denied('no-such-device');
+  if (device === undefined) return denied('not-a-device');
+  /** No flow, no redirection. */
+  if (toNoDevice(world, packet, phase === 'stray' ? { kind: 'device' } : way)) return denied('no-such-device');
   if (phase === 'stray') return { ...denied('no-known-flow'), reset: protocol === 'tcp' };
-
   const verdict = judge(world, packet, way, device, now);
   return verdict.verdict === 'denied' ? { ...verdict, reset: protocol === 'tcp' && phase === 'further' } : verdict;
+}
+
+/** Back into the tunnel goes only what is for a device. A front's backend lies elsewhere. */
+function toNoDevice(world: World, { to, destination }: Packet, way: Way): boolean {
+  const redirected = way.kind === 'front' && way.backend !== undefined;
+  return to.kind === 'tunnel' && !redirected && !world.devices.has(destination);
 }
 
 /**
@@ -68,17 +74,16 @@ function fromDevice(world: World, packet: Packet, now: number): Verdict {
  * place is granted to anyone for a time only, what comes back is judged too, so that a server that only sends
  * cannot outlive the grant.
  */
-function comingBack(world: World, packet: Packet, way: Way, device: Principal, now: number): Verdict {
-  const { to, destination, phase } = packet;
-  const forwarded = way.kind === 'front' ? way.backend !== undefined : to.kind !== 'node';
+function comingBack(world: World, packet: Packet, way: Way, device: Principal | undefined, now: number): Verdict {
+  const forwarded = packet.to.kind !== 'node' || (way.kind === 'front' && way.backend !== undefined);
   if (!forwarded) return { verdict: 'untouched' };
-  if (way.kind !== 'front' && to.kind === 'tunnel' && !world.devices.has(destination)) return denied('not-a-device');
+  if (device === undefined || toNoDevice(world, packet, way)) return denied('not-a-device');
   const timed = world.allows.some(
     ({ until, targets }) =>
       until !== undefined && targets.some(({ value }) => targetMatches(world, value, packet, way)),
   );
   const reply: Verdict = { verdict: 'allowed', by: { kind: 'reply' }, masquerade: false };
-  if (!timed || phase === 'error') return reply;
+  if (!timed || packet.phase === 'error') return reply;
   const verdict = judge(world, packet, way, device, now);
   return verdict.verdict === 'denied' ? verdict : reply;
 }
@@ -189,9 +194,16 @@ function vpnOnlyLine(world: World, packet: Packet, device?: string): number | un
   )?.line;
 }
 
-/** What a node sends is its own affair; what comes back to it from the tunnel comes from a device. */
-function fromNode(world: World, { phase, to, destination }: Packet): Verdict {
-  if (to.kind !== 'tunnel' || (phase !== 'reply' && phase !== 'error')) return { verdict: 'untouched' };
+/** What a node sends is its own affair, and so is what it answers. */
+function leavesUnseen({ from, to, phase, family }: Packet): boolean {
+  const answer = phase === 'reply' || phase === 'error';
+  if (from.kind === 'node') return !answer;
+  return family === 6 && answer && to.kind === 'node';
+}
+
+/** What comes back to a node from the tunnel comes from a device. */
+function fromNode(world: World, { to, destination }: Packet): Verdict {
+  if (to.kind !== 'tunnel') return { verdict: 'untouched' };
   if (!world.devices.has(destination)) return denied('not-a-device');
   return { verdict: 'allowed', by: { kind: 'reply' }, masquerade: false };
 }
@@ -209,7 +221,8 @@ function atInterface(world: World, packet: Packet, device: string): Verdict {
   if (phase === 'reply' || phase === 'error' || to.kind === 'interface') return { verdict: 'untouched' };
   const line = vpnOnlyLine(world, packet, device);
   if (line !== undefined) return { ...denied('vpn-only'), line };
-  if (family === 4 && to.kind === 'node' && world.fronts.has(destination)) return denied('front-outside-tunnel');
+  const atNode = to.kind === 'node' || phase === 'stray';
+  if (family === 4 && atNode && world.fronts.has(destination)) return denied('front-outside-tunnel');
   return { verdict: 'untouched' };
 }
 
