@@ -15,6 +15,11 @@ const meaning = (source: string) =>
   ]);
 const withoutBlankEnd = (lines: unknown[][]) => lines.slice(0, lines.findLastIndex(([a, b]) => a ?? b) + 1);
 
+test('the comments of a block stand under each other', () =>
+  expect(format('role a # one\nrole bcd# two\nrole e includes a\n')).toBe(
+    'role a    # one\nrole bcd  # two\nrole e includes a\n',
+  ));
+
 test('the parts of neighbouring lines of one kind stand under each other', () =>
   expect(
     format(

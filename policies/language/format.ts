@@ -5,6 +5,8 @@ import type { Line } from './statement.ts';
 
 /** A cell wider than this does not push the rest of its block to the right. */
 const widestAligned = 48;
+/** Nor does a line wider than this push the comments of its block. */
+const widestCommented = 100;
 
 /**
  * The document in its plain form: one blank between words, and the parts of neighbouring lines of one kind under each
@@ -43,19 +45,21 @@ function formatBlock(block: readonly Line[]): string[] {
     cells.slice(0, -1).forEach((cell, i) => {
       if (cell.length <= widestAligned) widths[i] = Math.max(widths[i] ?? 0, cell.length);
     });
-  return block.map((line, row) =>
-    formatLine(
-      line,
-      (rows[row] ?? []).map((cell, i) => cell.padEnd(widths[i] ?? 0)),
-    ),
+  const aligned = rows.map((cells) =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join(' ')
+      .trimEnd(),
   );
+  const commented = aligned.filter((text, row) => block[row]?.comment !== undefined && text.length <= widestCommented);
+  const column = Math.max(0, ...commented.map(({ length }) => length));
+  return block.map((line, row) => formatLine(line, aligned[row] ?? '', column));
 }
 
-function formatLine(line: Line, cells: readonly string[]): string {
-  const { statement, comment, text } = line;
-  if (statement === undefined) return line.broken ? text : (comment ?? '');
-  const aligned = withComment(cells.join(' ').trimEnd(), comment);
-  if (aligned.length <= maxLineCharacters) return aligned;
+function formatLine({ statement, comment, text, broken }: Line, aligned: string, column: number): string {
+  if (statement === undefined) return broken ? text : (comment ?? '');
+  const whole = withComment(comment === undefined ? aligned : aligned.padEnd(column), comment);
+  if (whole.length <= maxLineCharacters) return whole;
   const plain = withComment(writtenStatement(statement), comment);
   return plain.length <= maxLineCharacters ? plain : text;
 }
