@@ -1,7 +1,9 @@
+import type { Ipv4 } from '#contract/network.ts';
+import { writtenPlace } from '#policies/language/address.ts';
 import { writtenSubject } from '#policies/language/format-statement.ts';
 import type { Subject } from '#policies/language/statement.ts';
 import { cidrsOf, type Region } from '#policies/meaning/region.ts';
-import { subjectMatches, type World } from '#policies/meaning/world.ts';
+import { type Principal, subjectMatches, type World } from '#policies/meaning/world.ts';
 import type { Element, IpSet, SetMatch } from './firewall.ts';
 import type { Grant, Grantee } from './grants.ts';
 
@@ -18,12 +20,18 @@ export class Sets {
   readonly #sets = new Map<string, IpSet>();
   readonly #roles = new Map<string, string>();
   readonly #byContent = new Map<string, string>();
+  readonly #devicesByEmail = new Map<string, [Ipv4, Principal][]>();
   readonly members: string;
   readonly fronts: string;
 
   constructor(world: World, revision: number) {
     this.#world = world;
     this.#prefix = `postern-${revision}-`;
+    for (const [address, device] of world.devices) {
+      const known = this.#devicesByEmail.get(device.email ?? '');
+      if (known === undefined) this.#devicesByEmail.set(device.email ?? '', [[address, device]]);
+      else known.push([address, device]);
+    }
     this.members = this.#add(
       'members',
       'hash:ip',
@@ -51,7 +59,7 @@ export class Sets {
 
   /** A set of addresses. Equal regions share one. */
   regionSet(region: Region): string {
-    const cidrs = cidrsOf(region);
+    const cidrs = cidrsOf(region).map(writtenPlace);
     return this.#shared(`net ${cidrs}`, () =>
       this.#add(
         this.#next('d'),
@@ -112,18 +120,16 @@ export class Sets {
     return name;
   }
 
+  /** Each device once, however many lines name it; the latest end counts. */
   #devicesOf(people: readonly Grantee[]): Element[] {
-    const byEmail = new Map<string, Grantee[]>();
-    for (const grantee of people) {
-      const email = 'email' in grantee.subject ? grantee.subject.email : '';
-      byEmail.set(email, [...(byEmail.get(email) ?? []), grantee]);
-    }
-    return [...this.#world.devices].flatMap(([element, device]) => {
-      const matching = (byEmail.get(device.email ?? '') ?? []).filter(({ subject }) => subjectMatches(subject, device));
-      if (matching.length === 0) return [];
-      if (matching.some(({ until }) => until === undefined)) return [{ element }];
-      return [{ element, until: Math.max(...matching.map(({ until }) => until ?? 0)) }];
-    });
+    const found = new Map<string, number | undefined>();
+    for (const { subject, until } of people)
+      for (const [address, device] of this.#devicesByEmail.get('email' in subject ? subject.email : '') ?? []) {
+        if (!subjectMatches(subject, device)) continue;
+        const known = found.has(address) ? found.get(address) : 0;
+        found.set(address, until === undefined || known === undefined ? undefined : Math.max(until, known));
+      }
+    return [...found].map(([element, until]) => (until === undefined ? { element } : { element, until }));
   }
 
   #shared(key: string, make: () => string): string {

@@ -17,6 +17,9 @@ export function checkRoles(document: Document, declared: Declared): Diagnostic[]
   return [...diagnostics, ...cycles(declared.roles)];
 }
 
+/** Enough to see what is wrong; a document can hold as many circles as it has words. */
+const shownCycles = 20;
+
 /**
  * Each cycle once, at the word that closes it. Walks with a stack of its own: ten thousand roles in a row would
  * overflow the engine's.
@@ -34,8 +37,10 @@ function cycles(roles: ReadonlyMap<string, RoleStatement>): Diagnostic[] {
         path.pop();
         onPath.delete(step.role.name.value);
         done.add(step.role.name.value);
-      } else if (onPath.has(included.value)) diagnostics.push(cycleAt(included, path));
-      else {
+      } else if (onPath.has(included.value)) {
+        diagnostics.push(cycleAt(included, path));
+        if (diagnostics.length >= shownCycles) return diagnostics;
+      } else {
         const role = roles.get(included.value);
         if (role === undefined || done.has(included.value)) continue;
         path.push({ role, next: 0 });

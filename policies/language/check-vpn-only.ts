@@ -1,6 +1,8 @@
 import { type Diagnostic, errorAt, warningAt } from './diagnostic.ts';
-import { type At, type Document, type Port, portsOverlap, statementsOf, type VpnOnlyStatement } from './statement.ts';
+import { type Document, type Port, portsOverlap, statementsOf, type VpnOnlyStatement } from './statement.ts';
 import { writtenPort } from './values.ts';
+
+type ClosedPort = VpnOnlyStatement['ports'][number];
 
 const ssh: Port = { protocol: 'tcp', first: 22, last: 22 };
 
@@ -10,7 +12,7 @@ const ssh: Port = { protocol: 'tcp', first: 22, last: 22 };
  */
 export function checkVpnOnly(document: Document, ownPorts: readonly Port[]): Diagnostic[] {
   const diagnostics: Diagnostic[] = [];
-  const seen = new Map<string, [At<Port>, VpnOnlyStatement][]>();
+  const byPlace = new Map<string, ClosedPort[]>();
   for (const statement of statementsOf(document, 'vpn-only')) {
     const { node, device, force, ports } = statement;
     const closesSsh = ports.find((port) => portsOverlap(port.value, ssh));
@@ -36,15 +38,28 @@ export function checkVpnOnly(document: Document, ownPorts: readonly Port[]): Dia
             `${writtenPort(port.value)} would close ${writtenPort(own)}, by which devices reach the node at all; it stays open`,
           ),
         );
-      const place = `${node.value} ${device.value}`;
-      const others = seen.get(place) ?? [];
-      const same = others.find(([other]) => portsOverlap(other.value, port.value));
-      if (same !== undefined)
-        diagnostics.push(
-          warningAt(port, 'repeated', `line ${same[1].line} already closes ${writtenPort(same[0].value)} there`),
-        );
-      seen.set(place, [...others, [port, statement]]);
+      const place = `${node.value} ${device.value} ${port.value.protocol}`;
+      const others = byPlace.get(place);
+      if (others === undefined) byPlace.set(place, [port]);
+      else others.push(port);
     }
+  }
+  return [...diagnostics, ...[...byPlace.values()].flatMap(overlapping)];
+}
+
+/** Each port that another line, or the same, already closes. Sorted first: a document may close ten thousand. */
+function overlapping(ports: readonly ClosedPort[]): Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  let widest: ClosedPort | undefined;
+  for (const port of ports.toSorted((a, b) => a.value.first - b.value.first)) {
+    if (widest !== undefined && port.value.first <= widest.value.last) {
+      const later = port.line > widest.line || (port.line === widest.line && port.column > widest.column);
+      const [again, before] = later ? [port, widest] : [widest, port];
+      diagnostics.push(
+        warningAt(again, 'repeated', `line ${before.line} already closes ${writtenPort(before.value)} there`),
+      );
+    }
+    if (widest === undefined || port.value.last > widest.value.last) widest = port;
   }
   return diagnostics;
 }

@@ -50,13 +50,12 @@ export class Declared {
   }
 
   unknownRole(at: At<unknown>, name: string): Diagnostic {
-    const meant = this.suggester.closest(name, [...this.roles.keys(), 'everyone']);
+    const meant = this.suggester.closest(name, this.roles.keys(), ['everyone']);
     return errorAt(at, 'unknown-role', `there is no role ${name}; a line \`role ${name}\` would make one`, meant);
   }
 
   unknownPlace(at: At<unknown>, name: string): Diagnostic {
-    const names = [...this.networks.keys(), ...this.services.keys(), 'devices', 'nodes'];
-    const meant = this.suggester.closest(name, names);
+    const meant = this.suggester.closest(name, this.networks.keys(), this.services.keys(), ['devices', 'nodes']);
     return errorAt(at, 'unknown-target', `there is no network or service ${name}`, meant);
   }
 

@@ -6,12 +6,12 @@ export class Suggester {
   #comparisonsLeft = 100_000;
 
   /** The closest candidate, or undefined when none is near enough to be a slip of the hand. */
-  closest(written: string, candidates: Iterable<string>): string | undefined {
+  closest(written: string, ...candidates: readonly Iterable<string>[]): string | undefined {
     const wanted = written.toLowerCase();
     const reach = Math.max(1, Math.min(3, Math.floor(wanted.length / 3)));
     let best: string | undefined;
     let bestDistance = reach + 1;
-    for (const candidate of candidates) {
+    for (const candidate of chained(candidates)) {
       if (this.#comparisonsLeft <= 0) break;
       this.#comparisonsLeft -= 1;
       if (Math.abs(candidate.length - wanted.length) >= bestDistance) continue;
@@ -39,4 +39,9 @@ export function editDistance(a: string, b: string): number {
     [beforeLast, last] = [last, row];
   }
   return last[b.length] ?? 0;
+}
+
+/** One after another, without a copy: there may be tens of thousands of names, asked about as often. */
+function* chained(sources: readonly Iterable<string>[]): Generator<string> {
+  for (const source of sources) yield* source;
 }

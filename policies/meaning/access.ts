@@ -10,7 +10,7 @@ import {
 } from '#policies/language/statement.ts';
 import type { Box, Interval } from './boxes.ts';
 import { intersection, type Region, regionOf, without } from './region.ts';
-import { type Principal, subjectMatches, type World } from './world.ts';
+import { allowsFor, type Principal, type World } from './world.ts';
 
 /** Something a principal may reach, and the line that says so; no line: it is the nodes' plumbing. */
 export interface Access {
@@ -37,9 +37,7 @@ export function accessOf(world: World, principal: Principal, now: number): Acces
         line,
       })),
     ),
-    ...world.allows
-      .filter(({ subjects }) => subjects.some(({ value }) => subjectMatches(value, principal)))
-      .flatMap((allow) => accessByLine(world, allow, now)),
+    ...allowsFor(world, principal).flatMap((allow) => accessByLine(world, allow, now)),
   ];
 }
 

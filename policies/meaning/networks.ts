@@ -3,16 +3,15 @@ import type { Cidr } from '#contract/network.ts';
 import type { NetworkStatement, Target } from '#policies/language/statement.ts';
 import { partsOf } from './access.ts';
 import { cidrsOf } from './region.ts';
-import { type Principal, subjectMatches, type World } from './world.ts';
+import { allowsFor, type Principal, type World } from './world.ts';
 
 /**
  * The places a device's tunnel leads to, with the nodes that lead there, in the order of the document. What has run out
  * is not among them, so a bundle changes when a grant ends: see {@link nextEnd}.
  */
 export function networksFor(world: World, principal: Principal, now: number): readonly BundleNetwork[] {
-  const places = world.allows
+  const places = allowsFor(world, principal)
     .filter(({ until }) => until === undefined || until.value.at > now)
-    .filter(({ subjects }) => subjects.some(({ value }) => subjectMatches(value, principal)))
     .flatMap(({ targets }) => targets.flatMap(({ value }) => placesOf(world, value)));
   return [...new Map(places.map((place) => [`${place.name} ${place.cidr}`, place])).values()];
 }

@@ -1,4 +1,5 @@
 import type { Ipv4 } from '#contract/network.ts';
+import { writtenSubject } from '#policies/language/format-statement.ts';
 import { NetworkIndex } from '#policies/language/network-index.ts';
 import {
   type AllowStatement,
@@ -31,6 +32,8 @@ export interface World {
   /** The networks right inside a network, by its name. */
   readonly inside: ReadonlyMap<string, readonly NetworkStatement[]>;
   readonly allows: readonly AllowStatement[];
+  /** The same by the spelling of each subject they name. */
+  readonly allowsBySubject: ReadonlyMap<string, readonly AllowStatement[]>;
   readonly vpnOnly: readonly VpnOnlyStatement[];
   readonly plumbing: readonly Plumbing[];
   /** The devices by their address inside the tunnel. */
@@ -61,6 +64,15 @@ export function resolve(document: Document, roster: PolicyRoster): World {
     if (user !== undefined) devices.set(address, { email: user.email, device: name, roles: rolesOf(user.role) });
   }
 
+  const allows = statementsOf(document, 'allow');
+  const allowsBySubject = new Map<string, AllowStatement[]>();
+  for (const allow of allows)
+    for (const name of new Set(allow.subjects.map(({ value }) => writtenSubject(value)))) {
+      const lines = allowsBySubject.get(name);
+      if (lines === undefined) allowsBySubject.set(name, [allow]);
+      else lines.push(allow);
+    }
+
   const fronts = new Map<Ipv4, ServiceStatement>();
   for (const { service, address } of roster.fronts) {
     const statement = services.get(service);
@@ -73,7 +85,8 @@ export function resolve(document: Document, roster: PolicyRoster): World {
     services,
     subnets,
     inside,
-    allows: statementsOf(document, 'allow'),
+    allows,
+    allowsBySubject,
     vpnOnly: statementsOf(document, 'vpn-only'),
     plumbing: plumbingOf(roster),
     devices,
@@ -94,6 +107,19 @@ export function subjectMatches(subject: Subject, principal: Principal): boolean 
     case 'device':
       return subject.email === principal.email && subject.device === principal.device;
   }
+}
+
+/** The lines that name a principal in any way, in the order of the document. */
+export function allowsFor({ allowsBySubject }: Pick<World, 'allowsBySubject'>, principal: Principal): AllowStatement[] {
+  const { email, device, roles } = principal;
+  const subjects: Subject[] = [
+    { kind: 'everyone' },
+    ...[...roles].map((role) => ({ kind: 'role', role }) as const),
+    ...(email === undefined ? [] : [{ kind: 'user', email } as const]),
+    ...(email === undefined || device === undefined ? [] : [{ kind: 'device', email, device } as const]),
+  ];
+  const lines = new Set(subjects.flatMap((subject) => allowsBySubject.get(writtenSubject(subject)) ?? []));
+  return [...lines].sort((a, b) => a.line - b.line);
 }
 
 /** The one a subject is asked about as: a role as a user who has nothing else, a user without any single device's grants. */
