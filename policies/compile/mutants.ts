@@ -1,5 +1,16 @@
-import type { Dice } from './dice.ts';
-import type { Chain, Firewall, IpSet, Match, Rule } from './firewall.ts';
+import {
+  type Change,
+  change,
+  changeSet,
+  inChain,
+  isGrant,
+  named,
+  remove,
+  reorder,
+  wider,
+  withoutMatch,
+  withSets,
+} from './firewall-changes.ts';
 
 /**
  * Firewalls with one mistake in them, of the kind a compiler makes: a match left out, an order turned round, a set a
@@ -7,73 +18,8 @@ import type { Chain, Firewall, IpSet, Match, Rule } from './firewall.ts';
  */
 export interface Mutant {
   readonly name: string;
-  /** Undefined where this firewall offers no place for the mistake. */
-  readonly apply: (firewall: Firewall, dice: Dice) => Firewall | undefined;
+  readonly apply: Change;
 }
-
-type Chosen = (rule: Rule, chain: Chain) => boolean;
-
-const isGrant: Chosen = ({ target, comment }) => target.kind === 'ACCEPT' && /r\d+ line /.test(comment);
-const named =
-  (text: string): Chosen =>
-  (rule) =>
-    rule.comment.includes(text);
-const inChain =
-  (name: string, also: Chosen = () => true): Chosen =>
-  (rule, chain) =>
-    chain.name === name && chain.family === 4 && also(rule, chain);
-
-/** Changes one of the rules that are chosen, or all; `undefined` takes it out. */
-function change(which: 'one' | 'all', chosen: Chosen, how: (rule: Rule) => Rule | undefined): Mutant['apply'] {
-  return (firewall, dice) => {
-    const found = firewall.chains.flatMap((chain) => chain.rules.filter((rule) => chosen(rule, chain)));
-    if (found.length === 0) return undefined;
-    const wanted = which === 'all' ? new Set(found) : new Set([dice.pick(found)]);
-    const chains = firewall.chains.map((chain) => ({
-      ...chain,
-      rules: chain.rules.flatMap((rule) => (wanted.has(rule) ? (how(rule) ?? []) : rule)),
-    }));
-    return { ...firewall, chains };
-  };
-}
-
-const remove = () => undefined;
-const withoutMatch =
-  (...keys: (keyof Match)[]) =>
-  (rule: Rule): Rule => ({
-    ...rule,
-    match: Object.fromEntries(Object.entries(rule.match).filter(([key]) => !keys.includes(key as keyof Match))),
-  });
-const withSets =
-  (how: (sets: NonNullable<Match['sets']>) => NonNullable<Match['sets']>) =>
-  (rule: Rule): Rule => ({
-    ...rule,
-    match: { ...rule.match, sets: how(rule.match.sets ?? []) },
-  });
-
-function changeSet(chosen: (set: IpSet) => boolean, how: (set: IpSet) => IpSet): Mutant['apply'] {
-  return (firewall, dice) => {
-    const found = firewall.sets.filter(chosen);
-    if (found.length === 0) return undefined;
-    const wanted = dice.pick(found);
-    return { ...firewall, sets: firewall.sets.map((set) => (set === wanted ? how(set) : set)) };
-  };
-}
-
-function reorder(chain: string, first: Chosen, second: Chosen): Mutant['apply'] {
-  return (firewall) => ({
-    ...firewall,
-    chains: firewall.chains.map((one) => {
-      if (one.name !== chain || one.family !== 4) return one;
-      const moved = one.rules.filter((rule) => second(rule, one) && !first(rule, one));
-      const rest = one.rules.filter((rule) => !moved.includes(rule));
-      return { ...one, rules: [...moved, ...rest] };
-    }),
-  });
-}
-
-const wider = (ports: Match['destinationPorts']) =>
-  ports?.map(({ first, last }) => ({ first: Math.max(1, first - 1), last: last + 1 }));
 
 export const mutants: readonly Mutant[] = [
   {
