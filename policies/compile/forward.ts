@@ -1,0 +1,111 @@
+import { visiblePorts } from '#policies/language/statement.ts';
+import { chainNames, ownAddresses, type Plan, ruleWriter } from './chain-builder.ts';
+import { accept, type Chain, drop, jump, originalPortMatches, portMatches, type Rule } from './firewall.ts';
+import { gatewayDevice } from './grants.ts';
+
+/**
+ * Traffic through the node. The order is the design: who is no device any more is dropped first, so a revoked device's
+ * live flows stop at once; answers pass; everything on its way there is held against the sets, packet by packet, so a
+ * narrowed grant ends its flows; what is left of TCP in midstream gets a reset; the rest is dropped.
+ */
+export function forwardChains(plan: Plan): Chain[] {
+  const { tunnel, sets, timed } = plan;
+  const rule = ruleWriter(plan);
+  const answers = { out: tunnel, direction: 'REPLY' } as const;
+  const rules: Rule[] = [
+    rule({ in: tunnel, sets: [{ name: sets.members, side: 'src', not: true }] }, drop, 'gate: the source is no device'),
+    rule(
+      { out: tunnel, sets: [{ name: sets.members, side: 'dst', not: true }] },
+      drop,
+      'gate: the destination is no device',
+    ),
+    ...(timed === undefined
+      ? [rule({ ...answers, states: ['RELATED', 'ESTABLISHED'] }, accept, 'answers')]
+      : [
+          rule({ ...answers, states: ['RELATED'] }, accept, 'errors about flows'),
+          rule({ ...answers, states: ['ESTABLISHED'] }, jump(chainNames.reply), 'answers'),
+        ]),
+    rule({ in: tunnel, states: ['INVALID', 'UNTRACKED'] }, jump(chainNames.refuse), 'no known flow'),
+    rule({ in: tunnel, direction: 'REPLY' }, jump(chainNames.refuse), 'answers to flows begun outside'),
+    rule({ in: tunnel, states: ['DNAT'] }, jump(chainNames.redirected), 'redirected'),
+    ...grantRules(plan),
+    rule({ in: tunnel }, jump(chainNames.refuse), 'nothing allows it'),
+    rule({ out: tunnel }, drop, 'flows begun outside'),
+    ...publishedRules(plan),
+  ];
+  return [
+    { family: 4, table: 'filter', name: chainNames.forward, rules },
+    { family: 4, table: 'filter', name: chainNames.redirected, rules: redirectedRules(plan) },
+    { family: 4, table: 'filter', name: chainNames.refuse, rules: refuseRules(plan) },
+  ];
+}
+
+/** Ports that are closed on a public interface and that Docker publishes: redirected before INPUT could see them. */
+export function publishedRules(plan: Plan): Rule[] {
+  const { world, node, tunnel } = plan;
+  const rule = ruleWriter(plan);
+  return world.vpnOnly
+    .filter((statement) => statement.node.value === node && statement.device.value !== tunnel)
+    .flatMap(({ device, ports, line }) =>
+      originalPortMatches(ports.map(({ value }) => value)).map((match) =>
+        rule({ in: device.value, ...match, states: ['DNAT'], direction: 'ORIGINAL' }, drop, `vpn-only, line ${line}`),
+      ),
+    );
+}
+
+function grantRules(plan: Plan): Rule[] {
+  const { tunnel, sets, grants } = plan;
+  const rule = ruleWriter(plan);
+  return grants.flatMap((grant) => {
+    const { place, ports, lines } = grant;
+    if (place.kind === 'devices')
+      return portMatches(ports).map((match) =>
+        rule({ in: tunnel, out: tunnel, ...match, sets: [sets.matchOf(grant)] }, accept, lines),
+      );
+    if (place.kind !== 'network') return [];
+    const there = { name: sets.regionSet(place.region), side: 'dst' } as const;
+    return portMatches(ports).map((match) =>
+      rule({ in: tunnel, out: place.device, ...match, sets: [sets.matchOf(grant), there] }, accept, lines),
+    );
+  });
+}
+
+/**
+ * Flows that were redirected on their way in are judged by where they were sent: to a front, whose other ports lead on
+ * to its backend, or to the node itself, where Docker publishes a container's port. Any other redirection is refused.
+ */
+function redirectedRules(plan: Plan): Rule[] {
+  const { world, grants, sets } = plan;
+  const rule = ruleWriter(plan);
+  const backends = grants.flatMap((grant) => {
+    const { place, ports, lines } = grant;
+    if (place.kind !== 'backend') return [];
+    const who = sets.matchOf(grant);
+    const front = world.frontAddresses.get(place.service.name.value);
+    if (front === undefined) return [];
+    const there = { out: place.device, destination: `${place.service.address.value}/32`, originalDestination: front };
+    return originalPortMatches(ports).map((match) => rule({ ...there, ...match, sets: [who] }, accept, lines));
+  });
+  const own = ownAddresses(plan).map((originalDestination) =>
+    rule({ originalDestination }, jump(chainNames.host), 'published by the node'),
+  );
+  return [...backends, ...own, rule({}, jump(chainNames.refuse), 'nothing allows it')];
+}
+
+function refuseRules(plan: Plan): Rule[] {
+  const rule = ruleWriter(plan);
+  return [
+    rule({ protocol: 'tcp', tcp: 'goes-on' }, { kind: 'RESET' }, 'so that nothing hangs'),
+    rule({}, drop, 'nothing allows it'),
+  ];
+}
+
+/** The fronts whose other ports lead on from this node, with the interface of the backend. */
+export function leadingFronts({ world, node }: Pick<Plan, 'world' | 'node'>) {
+  return [...world.fronts].flatMap(([address, service]) => {
+    const network = world.subnets.networkOf(service.address.value);
+    const device = network === undefined ? undefined : gatewayDevice(network, node);
+    const ports = visiblePorts(service).slice(1);
+    return device === undefined || ports.length === 0 ? [] : [{ address, service, device, ports }];
+  });
+}

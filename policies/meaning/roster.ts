@@ -1,0 +1,26 @@
+import type { Cidr, Ipv4 } from '#contract/network.ts';
+import type { RosterDevice, RosterNode, RosterUser } from '#contract/roster.ts';
+import type { Snapshot } from '#contract/snapshot.ts';
+
+/** The address inside the tunnel that a fronted service answers at. It moves with the VIP. */
+export interface Front {
+  readonly service: string;
+  readonly address: Ipv4;
+}
+
+/**
+ * What a policy needs to know of the world: a snapshot's roster, and the addresses that were given to fronts. Only users
+ * who are enabled and devices that are registered are in it.
+ */
+export interface PolicyRoster extends Pick<Snapshot, 'pool'> {
+  readonly users: readonly Pick<RosterUser, 'id' | 'email' | 'role'>[];
+  readonly devices: readonly Pick<RosterDevice, 'userId' | 'name' | 'address'>[];
+  readonly nodes: readonly Pick<RosterNode, 'name' | 'tunnelAddress'>[];
+  readonly fronts: readonly Front[];
+  /** The address that moves between the nodes, where there is one. */
+  readonly vip?: Ipv4;
+  /** Subnets of ours besides the pool, such as the mesh between the nodes: no network may overlap them. */
+  readonly ownSubnets?: readonly Cidr[];
+  /** Where the API answers inside the tunnel: the master, and its port. */
+  readonly api?: { readonly node: string; readonly port: number };
+}
