@@ -86,6 +86,39 @@ describe.skipIf(unavailable !== undefined)(`ops/up${need}`, () => {
     expect({ files: await files(), master: running(master), agent: running(agent) }).toEqual(before);
   });
 
+  test('shows a person the secrets once, and what devices from outside will miss', async () => {
+    await node.ip('addr flush dev eth0', 'addr add 192.168.7.4/24 dev eth0', 'route add default via 192.168.7.1');
+    const first = await node.must([up, '--detach'], { timeoutMs: 60_000 });
+    const token = (await node.must(['cat', `${state}/owner.token`])).trim();
+    expect(first).toContain(`Owner token  ${token}`);
+    expect(first).toMatch(/Recovery passphrase.*([0-9A-Z]{5}-){4}[0-9A-Z]{5}/);
+    expect(first).toContain('192.168.7.4 is an address of a private network');
+    const second = await node.must([up, '--detach'], { timeoutMs: 60_000 });
+    expect(second).not.toContain(token);
+    expect(second).not.toMatch(/passphrase|private network/);
+    expect(second).toContain('nothing had to be changed');
+  });
+
+  test('keeps the certificate it was given, and refuses another', async () => {
+    const make = (name: string) =>
+      node.must([
+        ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+        ...['-subj', `/CN=${name}`, '-keyout', `/root/${name}.key`, '-out', `/root/${name}.pem`],
+      ]);
+    await Promise.all([make('one'), make('other')]);
+    const given = (name: string) => ['--tls-cert', `/root/${name}.pem`, '--tls-key', `/root/${name}.key`];
+    await runUp(...given('one'));
+    const inUse = ['openssl', 's_client', '-connect', '127.0.0.1:8443', '-servername', 'one'];
+    expect(await node.must(inUse)).toContain('CN = one');
+    expect(await runUp(...given('one'))).toMatchObject({ changed: false });
+    const { exitCode, stderr } = await node.run([up, '--detach', ...given('other')]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: expect.stringContaining('--tls-cert /root/other.pem'),
+    });
+    expect((await node.run([up, '--detach', '--tls-cert', '/root/one.pem'])).stderr).toContain('both');
+  });
+
   test('stops at options that contradict what is there, and names them', async () => {
     const { pool } = await runUp('--endpoint', 'vpn.example.com');
     const before = await files();
