@@ -97,9 +97,8 @@ test('only package.json names the version of Bun', () => {
   const version = packageFile.packageManager.replace(/^bun@/, '');
   expect(version).toMatch(/^\d+\.\d+\.\d+$/);
   expect(packageFile.devDependencies['@types/bun']).toBe(version);
-  const others = files.filter(
-    ({ path, text }) => !/^(?:package\.json|bun\.lock)$/.test(path) && text.includes(version),
-  );
+  const named = new RegExp(`(?<![\\d.])${version.replaceAll('.', '\\.')}(?![\\d.])`);
+  const others = files.filter(({ path, text }) => !/^(?:package\.json|bun\.lock)$/.test(path) && named.test(text));
   expect(others.map(({ path }) => path)).toEqual([]);
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { inDecember, inNovember, sampleLines, sampleRoster, worldOf } from '#policies/meaning/fixture/sample-world.ts';
 import type { PolicyRoster } from '#policies/meaning/roster.ts';
-import { inDecember, inNovember, sampleLines, sampleRoster, worldOf } from '#policies/meaning/sample-world.ts';
 import { compileFirewall } from './compile.ts';
 import type { Firewall } from './firewall.ts';
 import { liveElements, longestTimeout, renderChains, renderRule, renderSets } from './render.ts';

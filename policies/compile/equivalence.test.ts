@@ -2,13 +2,13 @@ import { describe, expect, test } from 'bun:test';
 import { evaluate, type Verdict } from '#policies/meaning/evaluate.ts';
 import type { World } from '#policies/meaning/world.ts';
 import { compileFirewall } from './compile.ts';
-import { constructs, constructsOf } from './constructs.ts';
-import { Dice } from './dice.ts';
 import type { Firewall } from './firewall.ts';
+import { constructs, constructsOf } from './fixture/constructs.ts';
+import { Dice } from './fixture/dice.ts';
+import { mutants } from './fixture/mutants.ts';
+import { type Case, randomCase } from './fixture/random-packet.ts';
+import { randomWorld, testNow } from './fixture/random-world.ts';
 import { type Loaded, load } from './model.ts';
-import { mutants } from './mutants.ts';
-import { type Case, randomCase } from './random-packet.ts';
-import { randomWorld, testNow } from './random-world.ts';
 import { type Outcome, traverse } from './traverse.ts';
 
 /**

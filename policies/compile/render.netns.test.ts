@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'bun:test';
-import { Glob } from 'bun';
 
 /**
  * The compiled examples in a real kernel, in a network namespace of their own: they load, and what the kernel gives
  * back is to the letter what we wrote, so that comparing finds drift and nothing but drift.
  */
 const folder = new URL('../examples/', import.meta.url).pathname;
-const expected = [...new Glob('*.expected').scanSync(folder)].sort();
+const expected = [...new Bun.Glob('*.expected').scanSync(folder)].sort();
 
 const programs = ['unshare', 'ipset', 'iptables-restore', 'ip6tables-restore'];
 const missing = programs.filter((program) => Bun.which(program) === null);

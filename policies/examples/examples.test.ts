@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'bun:test';
-import { Glob } from 'bun';
 import { compileFirewall } from '#policies/compile/compile.ts';
 import { renderChains, renderSets } from '#policies/compile/render.ts';
 import { checkSource } from '#policies/language/check.ts';
@@ -14,7 +13,7 @@ import { resolve } from '#policies/meaning/world.ts';
 const write = process.env.POSTERN_WRITE_EXPECTED === '1';
 const now = Date.UTC(2026, 10, 22, 12);
 const folder = import.meta.dir;
-const names = [...new Glob('*.policy').scanSync(folder)].map((name) => name.replace('.policy', '')).sort();
+const names = [...new Bun.Glob('*.policy').scanSync(folder)].map((name) => name.replace('.policy', '')).sort();
 
 async function example(name: string) {
   const source = await Bun.file(`${folder}/${name}.policy`).text();

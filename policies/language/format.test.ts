@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { readGrammar, sentences } from './fixture/grammar-sentences.ts';
 import { format } from './format.ts';
-import { readGrammar, sentences } from './grammar-sentences.ts';
 import { parse } from './parse.ts';
 
 const page = await Bun.file(new URL('grammar.md', import.meta.url)).text();

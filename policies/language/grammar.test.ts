@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { checkSource } from './check.ts';
 import { renderDiagnostics } from './diagnostic.ts';
-import { type Expression, readGrammar, sentences, specialOf } from './grammar-sentences.ts';
+import { type Expression, readGrammar, sentences, specialOf } from './fixture/grammar-sentences.ts';
 import { parse } from './parse.ts';
 import { reservedWords } from './words.ts';
 

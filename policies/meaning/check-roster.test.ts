@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { checkAgainstRoster } from './check-roster.ts';
-import { inDecember, inNovember, sampleLines, sampleRoster, worldOf } from './sample-world.ts';
+import { inDecember, inNovember, sampleLines, sampleRoster, worldOf } from './fixture/sample-world.ts';
 
 const found = (line: string, now = inNovember, roster = sampleRoster) =>
   checkAgainstRoster(worldOf([...sampleLines, line], roster), now).map(({ severity, code, suggestion }) =>

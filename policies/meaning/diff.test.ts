@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { diff } from './diff.ts';
-import { inNovember, sampleLines, sampleRoster, sampleWorld, worldOf } from './sample-world.ts';
+import { inNovember, sampleLines, sampleRoster, sampleWorld, worldOf } from './fixture/sample-world.ts';
 
 const words = (change: (lines: string[]) => string[]) =>
   diff(sampleWorld(), worldOf(change([...sampleLines])), inNovember).words;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { evaluate } from './evaluate.ts';
+import { inDecember, inNovember, sampleLines, sampleWorld, worldOf } from './fixture/sample-world.ts';
 import type { Packet } from './packet.ts';
-import { inDecember, inNovember, sampleLines, sampleWorld, worldOf } from './sample-world.ts';
 
 const laptop = '10.91.65.1';
 const phone = '10.91.65.2';

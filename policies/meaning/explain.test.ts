@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { readSubject, readTarget } from '#policies/language/read-party.ts';
 import { readPort } from '#policies/language/values.ts';
 import { explain } from './explain.ts';
-import { inDecember, inNovember, sampleWorld } from './sample-world.ts';
+import { inDecember, inNovember, sampleWorld } from './fixture/sample-world.ts';
 
 const asked = (who: string, where: string, port?: string, now = inNovember) => {
   const [subject, target] = [readSubject(who), readTarget(where)];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { inDecember, inNovember, sampleLines, sampleWorld, worldOf } from './fixture/sample-world.ts';
 import { networksFor, nextEnd } from './networks.ts';
-import { inDecember, inNovember, sampleLines, sampleWorld, worldOf } from './sample-world.ts';
 
 const of = (address: string, now = inNovember, world = sampleWorld()) => {
   const device = world.devices.get(address);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { inDecember, inNovember, sampleLines, sampleRoster, worldOf } from './fixture/sample-world.ts';
 import { runTests } from './run-tests.ts';
-import { inDecember, inNovember, sampleLines, sampleRoster, worldOf } from './sample-world.ts';
 
 const outcome = (line: string, now = inNovember) =>
   runTests(worldOf([...sampleLines, line]), now).map(({ code }) => code)[0] ?? 'passes';
