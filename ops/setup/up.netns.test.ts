@@ -231,7 +231,12 @@ describe.skipIf(unavailable !== undefined)(`ops/down${need}`, () => {
     expect(await node.must([down])).toContain('nothing to do');
   });
 
-  test('leaves a postern command that is not ours', async () => {
+  test('leaves a postern command that is not ours, and takes over one whose clone is gone', async () => {
+    await node.must(['ln', '-s', '/gone/ops/postern', '/usr/local/bin/postern']);
+    await runUp();
+    expect(await node.must(['readlink', '/usr/local/bin/postern'])).toBe(`${join(repository, 'ops/postern')}\n`);
+    await node.must([down, '--purge', '--yes']);
+
     await node.must(['sh', '-c', 'echo another >/usr/local/bin/postern']);
     await runUp();
     await node.must([down, '--purge', '--yes']);

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, lstatSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePool, ownAddress } from './discover.ts';
 import { holdLock } from './lock.ts';
@@ -200,9 +200,12 @@ function keepPassphrase(
   return undefined;
 }
 
-/** `postern` for everybody's PATH, unless something else has that name. */
+/** `postern` for everybody's PATH, unless something else has that name. A clone that is gone is not something else. */
 function linkCommand(): void {
-  if (lstatSync(link, { throwIfNoEntry: false }) === undefined) symlinkSync(join(repository, 'ops/postern'), link);
+  const present = lstatSync(link, { throwIfNoEntry: false });
+  const isOrphan = present?.isSymbolicLink() && !existsSync(link) && readlinkSync(link).endsWith('/ops/postern');
+  if (isOrphan) unlinkSync(link);
+  if (isOrphan || present === undefined) symlinkSync(join(repository, 'ops/postern'), link);
 }
 
 function commandName({ stateDir }: StatePaths): string {
