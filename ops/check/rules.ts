@@ -3,8 +3,8 @@ import type { Import } from './imports.ts';
 /** Who may import whom. `only` lists all that is allowed, `never` what is not; `why` is what a violation is told. */
 export type Rule = { who: RegExp; only?: RegExp; never?: RegExp; why: string };
 
-const test = /\.test\.ts$|\/(?:fixtures?|test-kit)\//;
-const testTools = /^(?:bun:test|fast-check|node:crypto)$/;
+/** What tests may use anywhere: the runner, what makes their inputs, and what this machine offers. */
+const testTools = /^(?:bun|bun:test|fast-check|node:.*)$/;
 const outsideWorld =
   /^(?:bun(?::.*)?|node:(?:fs|fs\/promises|net|tls|dgram|http|https|child_process|dns.*|worker_threads))$/;
 
@@ -83,10 +83,15 @@ export const rules: readonly Rule[] = [
 
 export type Violation = Import & { why: string };
 
-/** The imports that a rule forbids, each with the reason. Tests may use the test runner and what makes them inputs. */
+/** Tests, and what only tests need, are told by their names. */
+export function isForTests(path: string): boolean {
+  return /\.test\.ts$|\/(?:fixtures?|test-kit)\//.test(path);
+}
+
+/** The imports that a rule forbids, each with the reason. */
 export function violations(imports: readonly Import[], table: readonly Rule[] = rules): Violation[] {
   return imports
-    .filter(({ from, to }) => !(test.test(from) && testTools.test(to)))
+    .filter(({ from, to }) => !(isForTests(from) && testTools.test(to)))
     .flatMap((one) => table.filter((rule) => forbids(rule, one)).map(({ why }) => ({ ...one, why })));
 }
 
