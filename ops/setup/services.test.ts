@@ -18,6 +18,14 @@ describe('renderUnit', () => {
       'ReadWritePaths="/srv/50%% \\"a\\\\b"',
     ));
 
+  test.each([
+    ['/var/lib/postern', /^\/(?:var\/)?tmp\//.test(import.meta.dir) ? 'no' : 'yes'],
+    ['/tmp/trial', 'no'],
+    ['/var/tmp/trial', 'no'],
+  ])('hides the real /tmp only where nothing of ours is in it: with the state in %s %s', (stateDir, is) =>
+    expect(renderUnit('PrivateTmp=@PRIVATETMP@', stateDir, '[::]:8443')).toBe(`PrivateTmp=${is}`),
+  );
+
   test.skipIf(Bun.which('systemd-analyze') === null)('is what systemd takes (needs linux with systemd)', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'postern-units-'));
     const files = units.map((unit) => {

@@ -31,8 +31,12 @@ export function renderUnit(template: string, stateDir: string, listen: string): 
     .replaceAll('@AGENT@', quoted(agent))
     .replaceAll('@MASTER@', quoted(master))
     .replaceAll('@STATE@', quoted([stateDir]))
+    .replaceAll('@PRIVATETMP@', [repository, stateDir].some(isTemporary) ? 'no' : 'yes')
     .replaceAll('@REPOSITORY@', escapeUnit(repository));
 }
+
+/** A private /tmp would hide a clone or a state directory that lies in the real one. */
+const isTemporary = (path: string) => /^\/(?:var\/)?tmp\//.test(path);
 
 const escapeUnit = (word: string) => word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%');
 
