@@ -1,5 +1,6 @@
 import type { Scenario } from './scenario.ts';
 import { lab } from './scenarios/lab.ts';
+import { memory } from './scenarios/memory.ts';
 import { mitm } from './scenarios/mitm.ts';
 import { onboarding } from './scenarios/onboarding.ts';
 import { powerCycle } from './scenarios/power-cycle.ts';
@@ -8,4 +9,4 @@ import { powerCycle } from './scenarios/power-cycle.ts';
 export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, powerCycle];
 
 /** Everything `ops/bench` knows. */
-export const benchmarks: readonly Scenario[] = [];
+export const benchmarks: readonly Scenario[] = [memory];
