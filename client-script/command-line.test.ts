@@ -26,6 +26,8 @@ describe('the command line', () => {
 
   test('reads commands and their options', () => {
     expect(read(join)).toMatchObject({ command: 'join', root, json: false, stateDir: '/var/lib/postern-client' });
+    const dashed = `-${root.slice(1)}`;
+    expect(read([...join.slice(0, 4), dashed, '--json'])).toMatchObject({ command: 'join', root: dashed, json: true });
     expect(read(['leave', '--force', '--json'])).toMatchObject({ command: 'leave', force: true, json: true });
     expect(read(['status', '--state-dir', '/x'])).toMatchObject({ command: 'status', stateDir: '/x' });
     expect(read(['--help'])).toMatchObject({ command: 'help', about: undefined });
@@ -42,6 +44,7 @@ describe('the command line', () => {
     ['a code as an argument', [...join, '7QK2M-9ZX4T-B6VAE-H3NPW-R8YC5'], /^(?!.*7QK2M).*word too many/],
     ['no master', ['join', '--root', root], /needs --master/],
     ['no root', join.slice(0, 3), /needs --root/],
+    ['an option where the root should be', [...join.slice(0, 4), '--json'], /root/],
     ['a short root', [...join.slice(0, 4), 'abc'], /thumbprint/],
     ['http', ['join', '--master', 'http://vpn.example.com', '--root', root], /https/],
     ['something else', ['join', '--master', 'vpn.example.com', '--root', root], /not an address|https/],

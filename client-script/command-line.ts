@@ -78,11 +78,19 @@ export function readCommandLine(argv: readonly string[], environment: Record<str
 
 function parse(argv: readonly string[]) {
   try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+    return parseArgs({ args: withDashedRoot(argv), options, allowPositionals: true, strict: true });
   } catch (error) {
     const text = error instanceof Error ? error.message.split('.')[0] : String(error);
     throw usage(text ?? '');
   }
+}
+
+/** One thumbprint in 64 begins with a dash, which would be taken for an option of its own. */
+function withDashedRoot(argv: readonly string[]): string[] {
+  const at = argv.indexOf('--root');
+  const value = argv[at + 1];
+  if (at < 0 || value === undefined || !/^-[^-]/.test(value)) return [...argv];
+  return [...argv.slice(0, at), `--root=${value}`, ...argv.slice(at + 2)];
 }
 
 function readMaster(text: string | undefined): URL {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { publicKeyOf } from './fixture/authority.ts';
-import { type NodeMemory, newMemory, offersNewer, repairSilent } from './node-memory.ts';
+import { isFreshSilence, type NodeMemory, newMemory, offersNewer, repairSilent } from './node-memory.ts';
 
 const peer = {
   node: 'n1',
@@ -20,6 +20,12 @@ const seen = (secondsAgo: number | 'never') => ({
   persistentKeepaliveSeconds: 25,
 });
 
+/** Silent in so many looks; since the first of them `receivedBytes` more came than before. */
+const silent = (looks: number, receivedBytes: number): NodeMemory => ({
+  ...newMemory,
+  silence: { looks, receivedBytes },
+});
+
 describe('a silent node', () => {
   test.each([
     ['that never spoke is made anew', seen('never'), newMemory, ['remove-peer', 'set-peer']],
@@ -27,9 +33,27 @@ describe('a silent node', () => {
     ['with a dead session is tried at its next endpoint', seen(200), newMemory, ['set-peer']],
     ['that was moved just now is given time', seen(200), { attempt: 1, triedAt: 495_000 }, []],
     ['that is no peer at all is left to the plan', undefined, newMemory, []],
+    ['from which nothing came since the last look is made anew', seen(100), silent(1, 0), ['remove-peer', 'set-peer']],
+    ['from which something came is left alone', seen(100), silent(1, -1), []],
+    ['that was made anew just now is given time', seen(100), { ...silent(2, 0), triedAt: 495_000 }, []],
   ])('%s', (_, observed, memory, kinds) =>
     expect(repairSilent(peer, observed, memory, now).steps.map(({ kind }) => kind)).toEqual(kinds as never),
   );
+
+  test('is counted by looks in a row without a byte, and looked into soon the first time', () => {
+    const first = repairSilent(peer, seen(100), newMemory, now).memory;
+    expect(first.silence).toEqual({ looks: 1, receivedBytes: 0 });
+    expect(isFreshSilence(first)).toBe(true);
+    expect(isFreshSilence(repairSilent(peer, seen(100), first, now).memory)).toBe(false);
+    const heard = repairSilent(peer, { ...seen(100), receivedBytes: 32 }, first, now).memory;
+    expect(heard.silence).toEqual({ looks: 1, receivedBytes: 32 });
+  });
+
+  test('made anew keeps the endpoint it roamed to', () => {
+    const roamed = { ...seen(100), endpoint: '198.51.100.9:40000' };
+    const { steps } = repairSilent(peer, roamed, silent(1, 0), now);
+    expect(steps.at(-1)).toMatchObject({ endpoint: '198.51.100.9:40000' });
+  });
 
   test('goes round its endpoints', () => {
     let memory: NodeMemory = newMemory;

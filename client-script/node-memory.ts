@@ -9,6 +9,8 @@ import { type PeerStep, retryPeer, setPeer } from './tunnel-plan.ts';
 const sessionLifeSeconds = 180;
 /** A dead session is given this long on one endpoint before the next is tried. */
 const endpointPatienceMs = 20_000;
+/** A node that seems to have lost its session is made anew no more often than this. */
+const renewalPatienceMs = 10_000;
 /** A node whose bundle turned out not to be newer is asked for it again after this. */
 const refetchPatienceMs = 60_000;
 
@@ -19,6 +21,8 @@ export type NodeMemory = {
   answeredAt?: number;
   rttMs?: number;
   answer?: ProbeAnswer;
+  /** In how many looks in a row the node was silent, and what had come from it by the first of them. */
+  silence?: { looks: number; receivedBytes: number };
   /** The version of a bundle fetched in vain, and when. */
   vain?: { version: Version; at: number };
 };
@@ -31,7 +35,11 @@ export function endpointFor(peer: DesiredPeer, { attempt }: NodeMemory): Endpoin
 
 /**
  * What to do about a node that did not answer. One that never spoke is made anew, which tries at once; one whose
- * session is dead is tried at its next endpoint. A live session is left alone, whatever the agent does.
+ * session is dead is tried at its next endpoint.
+ *
+ * A node that was restarted has forgotten a session that looks alive here, and WireGuard needs 15 s to notice. So when
+ * not a byte came between two silent looks, the peer is made anew as well. While anything comes it is left alone,
+ * whatever the agent does.
  */
 export function repairSilent(
   peer: DesiredPeer,
@@ -39,12 +47,26 @@ export function repairSilent(
   memory: NodeMemory,
   clock: { unixSeconds: number; monotonicMs: number },
 ): { steps: readonly PeerStep[]; memory: NodeMemory } {
-  const next = { ...memory, attempt: memory.attempt + 1, triedAt: clock.monotonicMs };
   if (observed === undefined) return { steps: [], memory };
+  const { receivedBytes, endpoint } = observed;
+  const isQuiet = memory.silence?.receivedBytes === receivedBytes;
+  const silence = { looks: isQuiet ? (memory.silence?.looks ?? 0) + 1 : 1, receivedBytes };
+  const waitedMs = clock.monotonicMs - memory.triedAt;
+  const tried = { ...memory, silence, triedAt: clock.monotonicMs };
+  const next = { ...tried, attempt: memory.attempt + 1 };
+
   if (observed.latestHandshake === 0) return { steps: retryPeer(peer, endpointFor(peer, next)), memory: next };
-  const isDead = clock.unixSeconds - observed.latestHandshake > sessionLifeSeconds;
-  if (!isDead || clock.monotonicMs - memory.triedAt < endpointPatienceMs) return { steps: [], memory };
-  return { steps: [setPeer(peer, endpointFor(peer, next))], memory: next };
+  if (clock.unixSeconds - observed.latestHandshake > sessionLifeSeconds) {
+    if (waitedMs < endpointPatienceMs) return { steps: [], memory: { ...memory, silence } };
+    return { steps: [setPeer(peer, endpointFor(peer, next))], memory: next };
+  }
+  if (silence.looks < 2 || waitedMs < renewalPatienceMs) return { steps: [], memory: { ...memory, silence } };
+  return { steps: retryPeer(peer, endpoint ?? endpointFor(peer, memory)), memory: tried };
+}
+
+/** A first silence is looked into soon: it may be a lost packet, or a node that is not what it was. */
+export function isFreshSilence({ silence }: NodeMemory): boolean {
+  return silence?.looks === 1;
 }
 
 /** Whether the node says that it has a bundle newer than ours, and has not just given us one that was not. */

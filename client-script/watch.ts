@@ -9,7 +9,15 @@ import { ClientFailure, messageOf } from './failure.ts';
 import { fetchBundle } from './fetch-bundle.ts';
 import { openMaster } from './master.ts';
 import { type Joined, mustBeJoined } from './membership.ts';
-import { endpointFor, type NodeMemory, newMemory, offeredVersion, offersNewer, repairSilent } from './node-memory.ts';
+import {
+  endpointFor,
+  isFreshSilence,
+  type NodeMemory,
+  newMemory,
+  offeredVersion,
+  offersNewer,
+  repairSilent,
+} from './node-memory.ts';
 import type { Platform } from './platform/platform.ts';
 import { openProber, type Prober } from './probe.ts';
 import { ProcessFile } from './process-file.ts';
@@ -19,6 +27,8 @@ import { planTunnel, setPeer } from './tunnel-plan.ts';
 import type { WatchReport } from './watch-report.ts';
 
 const intervalMs = 5_000;
+/** Until the next look when a node did not answer for the first time. */
+const secondLookMs = 500;
 const askLimitMs = 1_500;
 /** Hints wake the watcher no more often than this. */
 const shortestPauseMs = 200;
@@ -88,7 +98,8 @@ class Watcher {
   async rest(signal: AbortSignal): Promise<void> {
     await pause(shortestPauseMs, undefined, { signal }).catch(() => undefined);
     if (this.isWoken || signal.aborted) return;
-    const untilNext = intervalMs * (0.8 + 0.4 * Math.random()) - shortestPauseMs;
+    const isPuzzled = [...this.memories.values()].some(isFreshSilence);
+    const untilNext = (isPuzzled ? secondLookMs : intervalMs) * (0.8 + 0.4 * Math.random()) - shortestPauseMs;
     await new Promise<void>((resolve) => {
       const done = () => {
         clearTimeout(timer);
@@ -139,9 +150,10 @@ class Watcher {
       if (answered === undefined) silent.push(node.name);
       const memory = this.memoryOf(node.name);
       const { answer: _, rttMs: __, ...rest } = memory;
+      const { silence: ___, ...heard } = memory;
       this.memories.set(
         node.name,
-        answered === undefined ? rest : { ...memory, ...answered, answeredAt: performance.now() },
+        answered === undefined ? rest : { ...heard, ...answered, answeredAt: performance.now() },
       );
     }
     const reached = new Set([
