@@ -16,7 +16,7 @@ private_copy() {
   mkdir -p "$store/upper" "$store/work" "$store/below"
   # Without the machine's root, its folders are writable only where the copy has made them its own.
   if [ "$(stat -c %u "$1")" != 0 ]; then
-    (cd "$1" && find . -mindepth 1 -maxdepth 2 -type d -print0 2>/dev/null) | (cd "$store/upper" && xargs -0 mkdir -p)
+    (cd "$1" && find . -mindepth 1 -maxdepth 2 -type d -print0 2>/dev/null) | (cd "$store/upper" && xargs -0r mkdir -p)
   fi
   mount -t overlay -o "lowerdir=$1,upperdir=$store/upper,workdir=$store/work" lab "$1" 2>/dev/null && return
   mount --bind "$1" "$store/below"

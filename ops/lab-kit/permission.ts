@@ -13,6 +13,7 @@ const programs = {
   setpriv: 'util-linux',
   ip: 'iproute2',
   sysctl: 'procps',
+  pgrep: 'procps',
   iptables: 'iptables',
   ip6tables: 'iptables',
   ipset: 'ipset',
@@ -24,6 +25,7 @@ const programs = {
   nft: 'nftables',
   ping: 'iputils-ping',
   node: 'nodejs',
+  systemctl: 'systemd',
 } as const;
 
 const namespaces = ['--net', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child'];
