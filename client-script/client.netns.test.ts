@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { codeFromBytes } from '#contract/code.ts';
 import type { Order } from './fixture/lab-node.ts';
-import { connectNamespaces, type Finished, type Namespace, openNamespace, type Program } from './fixture/namespace.ts';
-import { buildClient, runtimes, temporaryFolder } from './fixture/program.ts';
+import { connectNamespaces, type Namespace, openNamespace, type Program } from './fixture/namespace.ts';
+import { buildClient, type Ended, runtimes, temporaryFolder } from './fixture/program.ts';
 
 /**
  *   device namespace                  node namespace
@@ -45,7 +45,7 @@ describe.skipIf(!canRun).each(runtimes)(`a device under $name (${why})`, ({ name
     device?.close();
   });
 
-  const run = (...words: string[]): Promise<Finished> =>
+  const run = (...words: string[]): Promise<Ended> =>
     device.run([runtime, client, ...words, '--state-dir', state, '--json']);
   const joinLine = () =>
     device.run(
@@ -65,7 +65,7 @@ describe.skipIf(!canRun).each(runtimes)(`a device under $name (${why})`, ({ name
       ],
       { input: code },
     );
-  const json = ({ stdout }: Finished) => JSON.parse(stdout);
+  const json = ({ stdout }: Ended) => JSON.parse(stdout);
   const reaches = async (address: string) => (await device.run(['ping', '-nqc1', '-W1', address])).exitCode === 0;
   const links = async () => (await device.run(['ip', '-br', 'link'])).stdout;
   const log = () => readFileSync(join(state, 'watch.log'), 'utf8');

@@ -84,6 +84,12 @@ type Run = {
   more?: string[];
 };
 
+/** What a person's shell runs. */
+function joinLine(runtime: string, url: string): string {
+  const options = ['--master', url, '--root', authority.root, '--state-dir', newState()];
+  return `exec ${[runtime, client, 'join', ...options].join(' ')}`;
+}
+
 function joinWith(
   runtime: string,
   { url, root = authority.root, state = newState(), env, input = '', more = [] }: Run,
@@ -266,20 +272,8 @@ describe.each(runtimes)('join under $name', ({ path: runtime }) => {
 
     test('from the terminal, also when standard input is something else, and asks again after a slip', async () => {
       const server = await master();
-      const words = [
-        runtime,
-        client,
-        'join',
-        '--master',
-        server.url,
-        '--root',
-        authority.root,
-        '--state-dir',
-        newState(),
-      ];
       const typed = `${code.slice(0, -1)}X\n\n${code}\n`;
-      const line = `exec ${words.join(' ')} </dev/null`;
-      const ended = await onTerminal(line, typed);
+      const ended = await onTerminal(`${joinLine(runtime, server.url)} </dev/null`, typed);
       expect(ended.stdout.match(/Code: /g)).toHaveLength(3);
       expect(ended.stdout).toContain('Please type it again');
       expect(enrolments(server)[0]?.body.code).toBe(bareCode);
@@ -287,18 +281,7 @@ describe.each(runtimes)('join under $name', ({ path: runtime }) => {
 
     test('not from a terminal that is closed', async () => {
       const server = await master();
-      const words = [
-        runtime,
-        client,
-        'join',
-        '--master',
-        server.url,
-        '--root',
-        authority.root,
-        '--state-dir',
-        newState(),
-      ];
-      const ended = await onTerminal(`exec ${words.join(' ')}`, '\u0004');
+      const ended = await onTerminal(joinLine(runtime, server.url), '\u0004');
       expect(ended.exitCode).toBe(1);
       expect(ended.stdout).toContain('closed before a code was typed');
       expect(enrolments(server)).toEqual([]);
