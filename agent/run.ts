@@ -16,6 +16,8 @@ import { openResponder } from './system/responder.ts';
 import { openWireGuard } from './system/wireguard.ts';
 
 export const driftEveryMs = 10_000;
+/** Devices that arrive within this time are looked at, and reported, together. */
+const arrivalPauseMs = 500;
 
 /** The parts that read and change this machine; `run`, `plan` and `teardown` share them. */
 export function openSystem(paths: AgentPaths, config: AgentConfig) {
@@ -52,7 +54,13 @@ export async function runAgent(
     now: () => new Date(),
   });
   const load = watchLoad();
-  const responder = openResponder(log);
+  let arrival: Timer | undefined;
+  const responder = openResponder(log, () => {
+    arrival ??= setTimeout(() => {
+      arrival = undefined;
+      reconciler.wake();
+    }, arrivalPauseMs);
+  });
   const outbox = createOutbox((report: AgentReport) => master.report(report), log);
 
   const cached = await cache.load();
@@ -113,6 +121,7 @@ export async function runAgent(
   );
   following.catch((error: Error) => log(error.message));
   await reconciler.run();
+  clearTimeout(arrival);
   responder.close();
   load.stop();
   alone.close();

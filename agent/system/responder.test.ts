@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
-import { encodeProbe, probeBytes } from '#contract/probe.ts';
-import { type Known, probeAnswer } from './responder.ts';
+import { createSocket } from 'node:dgram';
+import { agentPort, encodeProbe, probeBytes } from '#contract/probe.ts';
+import { type Known, openResponder, probeAnswer } from './responder.ts';
 
 const known: Known = { node: 'n1', version: { epoch: 1, revision: 9 }, devices: [], bundles: [], healthy: true };
 const asker = { publicKey: 'ANA', bundle: { publicKey: 'ANA', revision: 4, bundle: 'jws' } };
@@ -30,4 +31,31 @@ describe('probeAnswer', () => {
     ['a nonce of another form', JSON.stringify({ nonce: 'x'.repeat(16), pad: ' '.repeat(500) })],
     ['more than a probe', JSON.stringify({ nonce: '0123456789abcdef', pad: ' '.repeat(4 * probeBytes) })],
   ])('%s is not answered', (_, message) => expect(answer(message)).toBeUndefined());
+});
+
+test('a device is announced when it first asks, and not again while it goes on', async () => {
+  const [node, device] = ['127.0.0.51', '127.0.0.52'];
+  let arrivals = 0;
+  const responder = openResponder(
+    (line) => expect(line).toBe(''),
+    () => {
+      arrivals += 1;
+    },
+  );
+  responder.update({ ...known, devices: [{ address: device, publicKey: 'ANA' }] });
+  await responder.listen(node);
+  const ask = async (from: string) => {
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind({ address: from }, resolve));
+    const answered = new Promise((resolve) => socket.once('message', resolve));
+    socket.send(encodeProbe('0123456789abcdef'), agentPort, node);
+    await Promise.race([answered, Bun.sleep(from === device ? 2_000 : 100)]);
+    socket.close();
+  };
+  await ask('127.0.0.53');
+  expect(arrivals).toBe(0);
+  await ask(device);
+  await ask(device);
+  expect(arrivals).toBe(1);
+  responder.close();
 });

@@ -33,7 +33,8 @@ const hint = Buffer.from(JSON.stringify({ hint: 'probe' } satisfies Hint));
 
 type Asker = { publicKey: string; bundle: CachedBundle | undefined };
 
-export function openResponder(log: (line: string) => void): Responder {
+/** `onArrival` is called at the first probe of a device, and when one comes back after a long silence. */
+export function openResponder(log: (line: string) => void, onArrival: () => void): Responder {
   let known: Known | undefined;
   let askers: ReadonlyMap<Ipv4, Asker> = new Map();
   let bound: { address: Ipv4; udp: Socket; tcp: Server } | undefined;
@@ -49,7 +50,9 @@ export function openResponder(log: (line: string) => void): Responder {
   const answerProbe = (udp: Socket, message: Buffer, address: Ipv4, port: number) => {
     const asker = askers.get(address);
     if (known === undefined || asker === undefined || !mayAnswer(address)) return;
-    lastProbes.set(address, { port, at: performance.now() });
+    const now = performance.now();
+    if (now - (lastProbes.get(address)?.at ?? Number.NEGATIVE_INFINITY) > rememberAskerMs) onArrival();
+    lastProbes.set(address, { port, at: now });
     const answer = probeAnswer(message, known, asker);
     if (answer !== undefined) udp.send(answer, port, address);
   };

@@ -44,6 +44,8 @@ export async function runDemo(lab: Lab): Promise<void> {
   say('And she is inside:');
   await show(laptop, 'curl', '-sS', `http://${addresses.intranet}/`);
 
+  // Within a second the node has told the master of a device that arrived.
+  await Bun.sleep(1_500);
   say('The day the laptop is lost:');
   await postern('device', 'list');
   await postern('device', 'revoke', 'laptop');
