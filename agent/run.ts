@@ -15,7 +15,7 @@ import { openNodeSystem } from './system/node.ts';
 import { openResponder } from './system/responder.ts';
 import { openWireGuard } from './system/wireguard.ts';
 
-export const driftEveryMs = 10_000;
+const driftEveryMs = 10_000;
 /** Devices that arrive within this time are looked at, and reported, together. */
 const arrivalPauseMs = 500;
 

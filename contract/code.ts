@@ -2,7 +2,7 @@ import * as v from 'valibot';
 
 /** Crockford's base 32: no I, L, O or U, so that a code survives being read out loud. */
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
-export const codeRandomLength = 24;
+const codeRandomLength = 24;
 
 /**
  * A pre-auth code: 24 random characters (120 bits) and one check character.
