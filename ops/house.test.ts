@@ -12,6 +12,7 @@ const scripts = files.filter(({ text }) => /^#!\/bin\/sh\n/.test(text) || /^# So
 const imports = sources.flatMap(({ path, text }) => importsOf(path, text));
 const packageFile = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
   packageManager: string;
+  trustedDependencies: string[];
   dependencies: Record<string, string>;
   devDependencies: Record<string, string>;
 };
@@ -86,6 +87,9 @@ describe('libraries', () => {
     );
     expect(ranges).toEqual([]);
   });
+
+  test('run nothing of theirs while they are installed: some would report it to their makers', () =>
+    expect(packageFile.trustedDependencies).toEqual([]));
 
   test('come from wherever the machine gets its packages: the lock names no address', () => {
     expect(existsSync(join(repository, 'bun.lock'))).toBe(true);
