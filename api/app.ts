@@ -1,5 +1,5 @@
 import { type AnyElysia, Elysia } from 'elysia';
-import { commonHeaders, errorBoundary } from './http/errors.ts';
+import { answerForFailure, commonHeaders, errorBoundary } from './http/errors.ts';
 import { assemble, type Deps, type Master } from './master.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { agentRoutes } from './routes/agent.ts';
@@ -38,7 +38,10 @@ export function applicationOf(master: Master) {
     .use(agentRoutes(master))
     .use(ownDeviceRoutes(master));
   whole.application = application;
-  return application;
+  // In one place, so that no route can forget it: no answer leaves before what it tells is on the disk.
+  const handle = (request: Request): Promise<Response> =>
+    master.store.durably(() => application.handle(request)).catch((error) => answerForFailure(error, master.log));
+  return { routes: application.routes, handle };
 }
 
 type Route = { readonly method: string; readonly path: string };

@@ -37,12 +37,14 @@ export function assemble(deps: Deps): Master {
   const fleet = newFleet();
   const limits = limitsOf(deps.limits);
   const { store, keys, addressOf, now } = deps;
+  const published = publishedOf(store, keys);
   store.onRevised((version) => fleet.announce(version));
+  store.onUndone(() => published.forgetAll());
   return {
     ...deps,
     fleet,
     limits,
-    published: publishedOf(store, keys),
+    published,
     callers: callersOf({ store, tokens: keys.tokens, limits, addressOf, now }),
   };
 }

@@ -4,7 +4,7 @@ import type { ListenAddress } from './decisions/listen.ts';
 import { defaultLimits } from './http/limits.ts';
 import { assemble } from './master.ts';
 import type { LoadedState } from './state/load.ts';
-import { currentVersion } from './store/settings.ts';
+import { committedVersion } from './store/settings.ts';
 
 type ChannelData = { node: string; expiresAt: Date; leave: () => void; expiry: Timer | undefined };
 
@@ -42,7 +42,7 @@ export function serve(state: LoadedState, listen: ListenAddress, log: Logger): S
     idleTimeout: 30,
     async fetch(request) {
       const started = performance.now();
-      const response = await application.fetch(request);
+      const response = await application.handle(request);
       const id = Bun.randomUUIDv7();
       response.headers.set('x-request-id', id);
       log.info(
@@ -69,7 +69,7 @@ export function serve(state: LoadedState, listen: ListenAddress, log: Logger): S
           () => socket.close(4001, 'the token has expired'),
           Math.min(longestTimer, Math.max(0, data.expiresAt.getTime() - Date.now())),
         );
-        socket.send(JSON.stringify(currentVersion(state.store)));
+        socket.send(JSON.stringify(committedVersion(state.store)));
       },
       message() {
         // Agents have nothing to say here; they report over HTTP.

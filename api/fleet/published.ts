@@ -49,5 +49,10 @@ export function publishedOf(store: Store, keys: { snapshots: WorkingKeyPair; bun
     forget(deviceId: string): void {
       bundles.delete(deviceId);
     },
+    /** For when the database went back: the same revision will say something else. */
+    forgetAll(): void {
+      snapshot = undefined;
+      bundles.clear();
+    },
   };
 }

@@ -38,14 +38,14 @@ function answer(failure: Failure, log: FailureLog, methodsOf: (path: string) => 
       return send(problem('method-not-allowed', `Use ${methods.join(', ')}.`), { allow: methods.join(', ') });
     }
     default:
-      return broken(error, log);
+      return answerForFailure(error, log);
   }
 }
 
 function invalid({ error }: Failure, log: FailureLog): Response {
   const { type, validator, value } = error as { type?: string; validator?: unknown; value?: unknown };
   // An answer of ours that does not fit its own schema is our fault, and it may hold anything.
-  if (type === 'response') return broken(new TypeError('an answer does not fit its schema'), log);
+  if (type === 'response') return answerForFailure(new TypeError('an answer does not fit its schema'), log);
   return send(problem('invalid-input', undefined, fieldErrors(issuesOf(validator, value))));
 }
 
@@ -60,7 +60,8 @@ type StandardSchema = { validate(value: unknown): { issues?: readonly unknown[] 
   validate(value: unknown): { issues?: readonly unknown[] };
 };
 
-function broken(error: unknown, log: FailureLog): Response {
+/** What is said of something that went wrong on our side. */
+export function answerForFailure(error: unknown, log: FailureLog): Response {
   if (isStorageFailure(error)) {
     log.error({ err: error }, 'the database cannot be used at the moment');
     return send(problem('storage-unavailable', 'Nothing was changed. Try again; your admin should look at the disk.'));

@@ -58,8 +58,9 @@ export function agentRoutes(master: Master) {
     })
     .post(
       '/v1/agent/reports',
-      ({ body, node, set }) => {
+      async ({ body, node, set }) => {
         recordReport(store, node.name, body, now());
+        await store.settled();
         if (body.peers !== undefined) fleet.recordPeers(node.name, body.peers);
         fleet.reported();
         set.status = 204;

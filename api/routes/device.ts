@@ -30,8 +30,9 @@ export function ownDeviceRoutes(master: Master) {
     )
     .delete(
       '/v1/device',
-      ({ device, set }) => {
+      async ({ device, set }) => {
         granted(revokeDevice(store, device.id, `device ${device.id}`, 'device.leave', now()));
+        await store.settled();
         published.forget(device.id);
         set.status = 204;
       },

@@ -44,6 +44,7 @@ export function deviceRoutes(master: Master) {
       '/v1/devices/:id',
       async ({ params, actor }) => {
         const { revision } = granted(revokeDevice(store, params.id, actor, 'device.revoke', now()));
+        await store.settled();
         published.forget(params.id);
         return converge(master, revision);
       },

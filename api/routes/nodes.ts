@@ -48,9 +48,10 @@ export function nodeRoutes(master: Master) {
     })
     .delete(
       '/v1/nodes/:name',
-      ({ params, actor, request, set }) => {
+      async ({ params, actor, request, set }) => {
         callers.userWhoMay(request, 'own');
         granted(removeNode(store, params.name, actor, now()));
+        await store.settled();
         fleet.expel(params.name);
         fleet.reported();
         set.status = 204;

@@ -19,9 +19,13 @@ export function publicRoutes({ store, now, trust, releases }: Master) {
   return new Elysia()
     .get(
       '/healthz',
-      () => {
+      async () => {
         const at = now().getTime();
-        if (Math.abs(at - felt.at) >= pulseMilliseconds) felt = { at, version: feelPulse(store, now()) };
+        if (Math.abs(at - felt.at) >= pulseMilliseconds) {
+          const version = feelPulse(store, now());
+          await store.settled();
+          felt = { at, version };
+        }
         return { status: 'ok' as const, ...felt.version };
       },
       {

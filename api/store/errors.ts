@@ -18,9 +18,19 @@ export class StorageError extends Error {
   }
 }
 
+/** A transaction could not be committed: nothing of it is stored, whatever its acts returned. */
+export class NotStored extends Error {
+  override readonly name = 'NotStored';
+
+  constructor(cause: unknown) {
+    super('what was written could not be stored, and was undone', { cause });
+  }
+}
+
 const unavailable = /^SQLITE_(FULL|READONLY|IOERR|BUSY|LOCKED|CANTOPEN|CORRUPT|NOTADB|PROTOCOL|NOMEM)/;
 
 /** Whether an error means that storing is impossible at the moment, rather than that we asked for something wrong. */
 export function isStorageFailure(error: unknown): boolean {
+  if (error instanceof NotStored) return true;
   return error instanceof SQLiteError && unavailable.test(error.code ?? '');
 }

@@ -1,28 +1,44 @@
 import { Database } from 'bun:sqlite';
 import type { Version } from '#contract/snapshot.ts';
 import { StorageError } from './errors.ts';
+import { defaultBatchSize, groupCommit } from './group-commit.ts';
 import { migrate, schemaVersion } from './migrations.ts';
 
 /** The master's database and the one way to write to it. Everything that speaks SQL stands in this folder. */
 export type Store = {
   readonly db: Database;
   /**
-   * Runs `act` in one transaction and commits it before returning; whatever `act` throws undoes all of it.
-   * Inside another `write` it takes part in that one.
+   * Runs `act` whole or not at all: what it throws undoes it, and it alone. It is committed, on the disk, at the end
+   * of this turn of the event loop, together with the other acts of the turn; until `settled` resolves, nothing may be
+   * told or done outside the database on the strength of it. Inside another `write` it takes part in that one.
+   *
+   * @throws NotStored when the transaction cannot be stored, or when the request saw something that could not.
    */
   write<T>(act: () => T): T;
-  /** Called by whoever raises the revision, in the transaction; listeners hear of it after the commit. */
+  /** Resolves once all that was written before is on the disk. @throws NotStored when nothing of it is. */
+  settled(): Promise<void>;
+  /** Runs a request, and resolves once all that it wrote, or may have read, is on the disk. @throws NotStored */
+  durably<T>(act: () => Promise<T>): Promise<T>;
+  /** Commits now, for whoever needs the connection without a transaction. @throws NotStored */
+  flush(): void;
+  /** Called by whoever raises the revision, in the transaction; listeners hear of the newest one after the commit. */
   revised(version: Version): void;
   onRevised(listener: (version: Version) => void): void;
+  /** The listener forgets what it read: acts that others had seen were undone. */
+  onUndone(listener: () => void): void;
+  /** Commits, and closes. @throws NotStored */
   close(): void;
 };
 
+/** `batchSize` is how many acts may share a transaction; with 1 each has its own. */
+export type StoreOptions = { batchSize?: number };
+
 /** Makes a new database at `path`, or one in memory for ':memory:'. */
-export function createStore(path: string): Store {
+export function createStore(path: string, options: StoreOptions = {}): Store {
   const db = new Database(path, { create: true, strict: true });
   configure(db);
   migrate(db, path);
-  return storeOf(db);
+  return storeOf(db, options);
 }
 
 /**
@@ -31,7 +47,7 @@ export function createStore(path: string): Store {
  *
  * @throws StorageError when the file is not a sound database of ours.
  */
-export function openStore(path: string): Store {
+export function openStore(path: string, options: StoreOptions = {}): Store {
   try {
     const db = new Database(path, { create: false, readwrite: true, strict: true });
     db.run('PRAGMA busy_timeout = 1000');
@@ -40,7 +56,7 @@ export function openStore(path: string): Store {
     if (schemaVersion(db) === 0) throw new StorageError('unreadable', path, 'it is empty');
     configure(db);
     migrate(db, path);
-    return storeOf(db);
+    return storeOf(db, options);
   } catch (cause) {
     if (cause instanceof StorageError) throw cause;
     throw new StorageError('unreadable', path, cause);
@@ -55,37 +71,20 @@ function configure(db: Database): void {
   db.run('PRAGMA trusted_schema = OFF');
 }
 
-function storeOf(db: Database): Store {
-  const listeners: ((version: Version) => void)[] = [];
-  let raised: Version | undefined;
-
-  const transact = <T>(act: () => T): T => {
-    raised = undefined;
-    db.run('BEGIN IMMEDIATE');
-    try {
-      const value = act();
-      db.run('COMMIT');
-      return value;
-    } catch (error) {
-      // A full disk may already have rolled back.
-      if (db.inTransaction) db.run('ROLLBACK');
-      throw error;
-    }
-  };
-
+function storeOf(db: Database, { batchSize = defaultBatchSize }: StoreOptions): Store {
+  const { look, ...group } = groupCommit(db, batchSize);
   return {
-    db,
-    write(act) {
-      if (db.inTransaction) return act();
-      const value = transact(act);
-      const version = raised;
-      if (version !== undefined) for (const listener of listeners) listener(version);
-      return value;
+    get db() {
+      look();
+      return db;
     },
-    revised: (version) => {
-      raised = version;
+    ...group,
+    close() {
+      try {
+        group.flush();
+      } finally {
+        db.close();
+      }
     },
-    onRevised: (listener) => void listeners.push(listener),
-    close: () => db.close(),
   };
 }

@@ -1,5 +1,6 @@
 import type { Policy } from '#contract/policy.ts';
 import type { Version } from '#contract/snapshot.ts';
+import { isStorageFailure } from './errors.ts';
 import type { Store } from './open.ts';
 
 export type Settings = Version & { revisedAt: string; pool: string; publicUrl: string; policy: Policy };
@@ -19,6 +20,16 @@ export function currentVersion({ db }: Store): Version {
   const row = db.query<Version, []>('SELECT epoch, revision FROM settings WHERE id = 1').get();
   if (row === null) throw new Error('the database has no settings: it was not made by init');
   return row;
+}
+
+/** The version that is on the disk. One that is not committed yet may never be, and those who wrote it are told. */
+export function committedVersion(store: Store): Version {
+  try {
+    store.flush();
+  } catch (error) {
+    if (!isStorageFailure(error)) throw error;
+  }
+  return currentVersion(store);
 }
 
 /** The first settings of a new database, in epoch 1. Its first user makes revision 1. */

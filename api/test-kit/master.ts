@@ -44,6 +44,7 @@ export async function testMaster(
     return added.value;
   });
   const ownerToken = addApiToken(store, owner.id, start);
+  store.flush();
   const master = assemble({
     store,
     keys,
