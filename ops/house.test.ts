@@ -40,6 +40,7 @@ describe('the rules of who may import whom', () => {
     ['ops/setup/a.ts', "import { initialise } from '../../api/state/init.ts';"],
     ['ops/cli/a.ts', "import { statePaths } from '../setup/state.ts';"],
     ['ops/lab-kit/scenarios/a.ts', "import { openMaster } from '../../cli/master.ts';"],
+    ['ops/cli/a.ts', "import { evaluate } from '#policies/meaning/evaluate.ts';"],
     ['api/a.test.ts', "import './main.ts';"],
     ['api/decisions/a.ts', "import { openStore } from '../store/open.ts';"],
     ['agent/plan/a.ts', "import { connect } from 'node:net';"],
@@ -54,6 +55,7 @@ describe('the rules of who may import whom', () => {
     ['agent/system/a.ts', "import { planPeers } from '../plan/peers.ts';"],
     ['api/store/a.ts', "import { Database } from 'bun:sqlite';"],
     ['ops/setup/a.ts', "import { openMaster } from '../cli/master.ts';"],
+    ['ops/lab-kit/scenarios/a.ts', "import { evaluate } from '#policies/meaning/evaluate.ts';"],
     ['policies/fixture/a.ts', "import fc from 'fast-check';"],
     ['api/a.ts', "// It was once: import { x } from '../agent/plan/peers.ts'"],
   ])('allow in %s: %s', (path, line) => expect(forbiddenIn(path, line)).toBe(false));

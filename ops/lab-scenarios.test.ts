@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { join, resolve } from 'node:path';
 
-/** Every scenario of the lab in its short form, one test each, run as an operator runs it. */
+/** Every scenario of the lab in its short form, and a benchmark, one test each, run as an operator runs it. */
 
 const lab = resolve(import.meta.dir, 'lab');
 const limitMs = 240_000;
@@ -23,10 +23,13 @@ const names = listed.stdout.split('\n').flatMap((line) => line.match(/^[a-z][a-z
 
 test('the lab has scenarios', () => expect(names.length, listed.stderr).toBeGreaterThan(0));
 
-test.skipIf(!mayRun).each(names)(
-  `ops/lab run %s --short holds${need}`,
-  async (name) => {
-    const { stdout, stderr } = await run(lab, 'run', name, '--short', '--json');
+const commands = [...names.map((name) => ['lab', 'run', name]), ['bench', 'firewall']];
+
+test.skipIf(!mayRun).each(commands.map((words): [string, string[]] => [words.join(' '), words]))(
+  `ops/%s --short holds${need}`,
+  async (_, [command = '', ...words]) => {
+    const name = words.at(-1);
+    const { stdout, stderr } = await run(join(lab, '..', command), ...words, '--short', '--json');
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(1);
     const result = JSON.parse(lines[0] ?? '');

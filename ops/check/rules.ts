@@ -36,8 +36,13 @@ export const rules: readonly Rule[] = [
   },
   {
     who: /^ops\//,
-    never: /^(?:api|agent|client-script|policies)\//,
+    never: /^(?:api|agent|client-script)\//,
     why: 'ops drives the programs by their command lines, as an operator does',
+  },
+  {
+    who: /^ops\/(?!lab-kit\/)/,
+    never: /^policies\//,
+    why: 'what a policy means is asked of the master; the lab alone holds the meaning against what packets do',
   },
   {
     who: /^ops\/cli\//,

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { Asked } from './asked.ts';
 import { LabError } from './command.ts';
 import type { Host } from './host.ts';
-import { hostEnvironment } from './paths.ts';
 
 const Answer = v.object({
-  id: v.number(),
   status: v.number(),
   text: v.string(),
+  etag: v.nullable(v.string()),
   sentAt: v.number(),
   answeredAt: v.number(),
 });
@@ -17,35 +17,31 @@ export type Answered<Body> = { body: Body; sentAt: number; answeredAt: number };
 
 /** Calls the master's API with one token, from inside a host. */
 export class Caller {
-  private readonly child: Bun.Subprocess<'pipe', 'pipe', 'inherit'>;
+  private readonly program: Asked;
   private readonly base: string;
   private readonly token: string | undefined;
-  private readonly waiting = new Map<number, (answer: Answer) => void>();
-  private count = 0;
 
   constructor(host: Host, base: string, token?: string) {
     this.base = base;
     this.token = token;
-    this.child = Bun.spawn(host.enter(['bun', join(import.meta.dir, 'programs/caller.ts')]), {
-      stdin: 'pipe',
-      stdout: 'pipe',
-      stderr: 'inherit',
-      cwd: '/',
-      env: hostEnvironment(),
-    });
-    void this.listen();
+    this.program = new Asked(host, ['bun', join(import.meta.dir, 'programs/caller.ts')]);
   }
 
   /** @returns the answer, whatever its status; a status of 0 means that there was none. */
-  call(method: string, path: string, body?: unknown): Promise<Answer> {
-    this.count += 1;
-    const id = this.count;
-    const { promise, resolve } = Promise.withResolvers<Answer>();
-    this.waiting.set(id, resolve);
-    const call = { id, method, url: `${this.base}${path}`, token: this.token, body };
-    this.child.stdin.write(`${JSON.stringify(call)}\n`);
-    this.child.stdin.flush();
-    return promise;
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Answer> {
+    const call = { method, url: `${this.base}${path}`, token: this.token, headers, body };
+    try {
+      return await this.program.ask(Answer, call);
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error;
+      const moment = Date.now();
+      return { status: 0, text: error.message, etag: null, sentAt: moment, answeredAt: moment };
+    }
   }
 
   /** A call that must succeed, with its answer read as the contract has it. */
@@ -60,25 +56,5 @@ export class Caller {
       throw new LabError(`${method} ${path} answered ${status}: ${text.slice(0, 500)}`);
     }
     return { body: v.parse(schema, JSON.parse(text)), sentAt, answeredAt };
-  }
-
-  private async listen(): Promise<void> {
-    const decoder = new TextDecoder();
-    let rest = '';
-    for await (const bytes of this.child.stdout) {
-      const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
-        const answer = v.parse(Answer, JSON.parse(line));
-        this.waiting.get(answer.id)?.(answer);
-        this.waiting.delete(answer.id);
-      }
-    }
-    // The host lost its power, or somebody killed the program: nobody will answer any more.
-    const moment = Date.now();
-    for (const [id, resolve] of this.waiting) {
-      resolve({ id, status: 0, text: 'the program that calls has ended', sentAt: moment, answeredAt: moment });
-    }
-    this.waiting.clear();
   }
 }

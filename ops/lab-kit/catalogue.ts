@@ -1,4 +1,5 @@
 import type { Scenario } from './scenario.ts';
+import { firewall } from './scenarios/firewall.ts';
 import { lab } from './scenarios/lab.ts';
 import { memory } from './scenarios/memory.ts';
 import { mitm } from './scenarios/mitm.ts';
@@ -9,4 +10,4 @@ import { powerCycle } from './scenarios/power-cycle.ts';
 export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, powerCycle];
 
 /** Everything `ops/bench` knows. */
-export const benchmarks: readonly Scenario[] = [memory];
+export const benchmarks: readonly Scenario[] = [memory, firewall];

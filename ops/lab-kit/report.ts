@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Lab } from './lab.ts';
-import type { Result, Scenario, StepResult } from './scenario.ts';
+import type { Figures, Result, Scenario, StepResult } from './scenario.ts';
 
 const colours = process.stderr.isTTY && process.env.NO_COLOR === undefined;
 const paint = (code: number, text: string) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text);
@@ -35,9 +35,15 @@ export function tellStep({ name, passed, ms, detail }: StepResult): void {
 
 export function tellResult({ passed, figures, steps }: Result): void {
   tell();
-  for (const [name, value] of Object.entries(figures ?? {})) tell(`  ${name.padEnd(28)} ${value}`);
+  for (const [name, value] of flat(figures ?? {})) tell(`  ${name.padEnd(28)} ${value}`);
   const failed = steps.filter((step) => !step.passed).length;
   tell(`\n  ${passed ? green('passed') : red('failed')}: ${steps.length - failed} passed, ${failed} failed`);
+}
+
+function flat(figures: Figures, around = ''): [string, number][] {
+  return Object.entries(figures).flatMap(([name, value]) =>
+    typeof value === 'number' ? [[`${around}${name}`, value]] : flat(value, `${around}${name}.`),
+  );
 }
 
 /** The end of each program's output, when something went wrong. */

@@ -17,7 +17,8 @@ export type Context = {
   check(name: string, body: StepBody<unknown>): Promise<void>;
 };
 
-export type Figures = Readonly<Record<string, number>>;
+/** Numbers by their names, or names within names. */
+export type Figures = { readonly [name: string]: number | Figures };
 
 export type Scenario = {
   name: string;

@@ -1,16 +1,14 @@
 /**
- * Calls an HTTPS API from inside a host: `bun caller.ts`, one JSON object a line on stdin, one on stdout for each.
+ * Calls an HTTPS API from inside a host, as often as it is asked: `bun caller.ts`.
  *
  * It asks for no certificate it could check: it stands beside the API, and what clients check is tested on clients.
  */
-import { createInterface } from 'node:readline';
+import { answerAll } from './answering.ts';
 
 const now = () => performance.timeOrigin + performance.now();
-type Call = { id: number; method: string; url: string; token?: string; body?: unknown };
+type Call = { method: string; url: string; token?: string; headers?: Record<string, string>; body?: unknown };
 
-for await (const line of createInterface({ input: process.stdin })) void answer(JSON.parse(line));
-
-async function answer({ id, method, url, token, body }: Call): Promise<void> {
+await answerAll(async ({ method, url, token, headers = {}, body }: Call) => {
   const sentAt = now();
   try {
     const response = await fetch(url, {
@@ -18,13 +16,14 @@ async function answer({ id, method, url, token, body }: Call): Promise<void> {
       headers: {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       tls: { rejectUnauthorized: false },
     });
     const text = await response.text();
-    console.log(JSON.stringify({ id, status: response.status, text, sentAt, answeredAt: now() }));
+    return { status: response.status, text, etag: response.headers.get('etag'), sentAt, answeredAt: now() };
   } catch (error) {
-    console.log(JSON.stringify({ id, status: 0, text: String(error), sentAt, answeredAt: now() }));
+    return { status: 0, text: String(error), etag: null, sentAt, answeredAt: now() };
   }
-}
+});
