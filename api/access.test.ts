@@ -27,8 +27,12 @@ const guards: Record<string, Guard> = {
   'GET /v1/users/:id': 'read',
   'PATCH /v1/users/:id': 'operate',
   'DELETE /v1/users/:id': 'operate',
+  'GET /v1/users/by-email/:email': 'read',
+  'PUT /v1/users/by-email/:email': 'operate',
   'GET /v1/users/:id/codes': 'read',
   'POST /v1/users/:id/codes': 'operate',
+  'GET /v1/codes': 'read',
+  'GET /v1/codes/:id': 'read',
   'DELETE /v1/codes/:id': 'operate',
   'GET /v1/devices': 'read',
   'GET /v1/devices/:id': 'read',
@@ -66,6 +70,7 @@ await postern.ask(200, 'PATCH', `/v1/users/${disabled.id}`, postern.ownerToken, 
 const body = new Map([
   ['POST /v1/users', { email: 'new@example.com', role: 'developer' }],
   ['PATCH /v1/users/:id', { role: 'admin' }],
+  ['PUT /v1/users/by-email/:email', { role: 'admin', disabled: true }],
   ['POST /v1/users/:id/codes', {}],
   ['PATCH /v1/devices/:id', { name: 'mine now' }],
   [
@@ -89,6 +94,7 @@ const body = new Map([
 function attempt(route: string, token: string | undefined) {
   const [method = '', pattern = ''] = route.split(' ');
   const path = pattern
+    .replace(':email', 'ben@example.com')
     .replace('/users/:id', `/users/${ben.user.id}`)
     .replace('/devices/:id', `/devices/${ben.lease.id}`)
     .replace('/enrolments/:id', `/enrolments/${ben.lease.id}`)
@@ -181,7 +187,7 @@ const kindOf = (guard: Guard) => (adminActs.includes(guard) ? 'user' : guard) as
 
 /** All that is stored, to see that nothing changed. */
 const contents = () =>
-  ['settings', 'users', 'codes', 'devices', 'nodes', 'resting_addresses', 'audit'].map((table) =>
+  ['settings', 'users', 'codes', 'devices', 'nodes', 'resting_addresses', 'kept_answers', 'audit'].map((table) =>
     postern.store.db.query(`SELECT * FROM ${table}`).all(),
   );
 const before = contents();
@@ -240,6 +246,8 @@ describe('permissions', () => {
     ['raise another', 'PATCH', `/v1/users/${ben.user.id}`, { permission: 'operator' }],
     ['disable an owner', 'PATCH', `/v1/users/${postern.owner.id}`, { disabled: true }],
     ['lower an owner', 'PATCH', `/v1/users/${postern.owner.id}`, { permission: 'none' }],
+    ['make an owner by e-mail', 'PUT', '/v1/users/by-email/x@example.com', { role: 'admin', permission: 'owner' }],
+    ['disable an owner by e-mail', 'PUT', '/v1/users/by-email/ana@example.com', { role: 'admin', disabled: true }],
     ['remove an owner', 'DELETE', `/v1/users/${postern.owner.id}`, undefined],
   ])('an operator does not %s', async (_, method, path, change) => {
     expect(await postern.send(method, path, tokenOf(operator), change)).toMatchObject({

@@ -15,6 +15,7 @@ const bodyRoutes: [string, string, string | undefined][] = [
   ['POST', '/v1/device/tokens', undefined],
   ['POST', '/v1/users', owner],
   ['PATCH', `/v1/users/${ben.user.id}`, owner],
+  ['PUT', '/v1/users/by-email/ben@example.com', owner],
   ['POST', `/v1/users/${ben.user.id}/codes`, owner],
   ['PATCH', `/v1/devices/${ben.lease.id}`, owner],
   ['POST', '/v1/networks', owner],
@@ -103,6 +104,9 @@ const fields = [
   'publicKey',
   'assertion',
   'drift',
+  'disabled',
+  'device',
+  'expiresAt',
 ];
 
 describe('names', () => {

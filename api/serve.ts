@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { applicationOf } from './app.ts';
 import type { ListenAddress } from './decisions/listen.ts';
+import { letMachinesGo } from './fleet/machines.ts';
 import { defaultLimits } from './http/limits.ts';
 import { assemble } from './master.ts';
 import type { LoadedState } from './state/load.ts';
@@ -85,9 +86,13 @@ export function serve(state: LoadedState, listen: ListenAddress, log: Logger): S
     },
   });
 
+  // Only now: who cannot listen has no business with the database.
+  const machines = letMachinesGo(master);
+
   return {
     url: server.url.href,
     async stop() {
+      machines.stop();
       master.fleet.closeAll();
       await Promise.race([server.stop(), Bun.sleep(3_000)]);
       await server.stop(true);

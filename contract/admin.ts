@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { Platform } from './enrolment.ts';
 import { PublicKey, SigningKey } from './key.ts';
-import { Count, DisplayName, Email, Id, Name, Timestamp } from './name.ts';
+import { Count, DisplayName, Email, Id, Moment, Name, Timestamp } from './name.ts';
 import { Cidr, Endpoint, InterfaceName, Ipv4 } from './network.ts';
 import { Gateway } from './policy.ts';
 import { Version } from './snapshot.ts';
@@ -32,9 +32,37 @@ export const UserChange = v.strictObject({
 });
 export type UserChange = v.InferOutput<typeof UserChange>;
 
-/** `ttl` in seconds: 1 minute to 30 days; a day when absent. */
+/** What a provisioning script wants of a user, whether it exists or not. What is absent stays, or is none and enabled. */
+export const WantedUser = v.strictObject({
+  role: Name,
+  permission: v.optional(Permission),
+  disabled: v.optional(v.boolean()),
+});
+export type WantedUser = v.InferOutput<typeof WantedUser>;
+
+/** `managed` belongs to a person and runs our client; `machine` has no person behind it and leaves by itself. */
+export const DeviceKind = v.picklist(['managed', 'machine']);
+export type DeviceKind = v.InferOutput<typeof DeviceKind>;
+
+export const longestMachineDays = 366;
+
+/** A machine that leaves by itself `expiresIn` seconds after it has joined: 1 minute to 366 days. */
+export const MachineDevice = v.strictObject({
+  kind: v.literal('machine'),
+  expiresIn: v.pipe(
+    v.number(),
+    v.safeInteger(),
+    v.minValue(60),
+    v.maxValue(longestMachineDays * 86_400),
+    v.examples([3_600]),
+  ),
+});
+export type MachineDevice = v.InferOutput<typeof MachineDevice>;
+
+/** `ttl` in seconds: 1 minute to 30 days; a day when absent. `device` says what it lets in; a person's when absent. */
 export const NewCode = v.strictObject({
   ttl: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(60), v.maxValue(30 * 86_400), v.examples([86_400]))),
+  device: v.optional(MachineDevice),
 });
 export type NewCode = v.InferOutput<typeof NewCode>;
 
@@ -48,16 +76,30 @@ export const IssuedCode = v.object({
 export type IssuedCode = v.InferOutput<typeof IssuedCode>;
 
 export const CodeState = v.picklist(['open', 'leased', 'spent', 'expired', 'withdrawn']);
-export const Code = v.object({ id: Id, userId: Id, state: CodeState, createdAt: Timestamp, expiresAt: Timestamp });
+/** `userId` is null once the user was removed. `deviceId` is the device that has reserved or used it, while it is there. */
+export const Code = v.object({
+  id: Id,
+  userId: v.nullable(Id),
+  state: CodeState,
+  device: v.nullable(MachineDevice),
+  deviceId: v.nullable(Id),
+  createdAt: Timestamp,
+  expiresAt: Timestamp,
+});
 export type Code = v.InferOutput<typeof Code>;
 
-/** `latestHandshake` is the newest that any node reported. `bundleRevision` is the newest bundle made for it. */
+/**
+ * `expiresAt` is when a machine leaves by itself, null for others. `latestHandshake` is the newest that any node
+ * reported. `bundleRevision` is the newest bundle made for it.
+ */
 export const Device = v.object({
   id: Id,
   userId: Id,
   email: Email,
   name: DisplayName,
   platform: Platform,
+  kind: DeviceKind,
+  expiresAt: v.nullable(Timestamp),
   publicKey: PublicKey,
   address: Ipv4,
   bundleRevision: Count,
@@ -68,7 +110,9 @@ export const Device = v.object({
 });
 export type Device = v.InferOutput<typeof Device>;
 
-export const DeviceChange = v.strictObject({ name: DisplayName });
+/** `expiresAt` renews a machine, or lets it end sooner. */
+export const DeviceChange = v.strictObject({ name: v.optional(DisplayName), expiresAt: v.optional(Moment) });
+export type DeviceChange = v.InferOutput<typeof DeviceChange>;
 
 /** The nodes that have put a change in force by now, and those still to follow. */
 export const Convergence = v.object({ revision: Count, appliedBy: v.array(Name), pending: v.array(Name) });

@@ -47,4 +47,11 @@ export type Id = v.InferOutput<typeof Id>;
 export const Timestamp = v.pipe(v.string(), v.isoTimestamp(), v.examples(['2026-12-01T08:00:00.000Z']));
 export type Timestamp = v.InferOutput<typeof Timestamp>;
 
+/** A moment as people write it: RFC 3339 in any time zone. Turned into a Timestamp. */
+export const Moment = v.pipe(
+  Timestamp,
+  v.check((text) => !Number.isNaN(Date.parse(text)), 'is not a date of the calendar'),
+  v.transform((text): Timestamp => new Date(text).toISOString()),
+);
+
 export const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

@@ -7,6 +7,9 @@ export type Channel = { send(text: string): void; close(code: number, reason: st
 /** What all nodes together observed of one device. */
 export type Observation = { latestHandshake: string | null; receivedBytes: number; sentBytes: number };
 
+/** WireGuard forgets a session after this long without a new handshake (REJECT_AFTER_TIME). */
+const sessionSeconds = 180;
+
 export type Fleet = ReturnType<typeof newFleet>;
 
 /**
@@ -46,6 +49,13 @@ export function newFleet() {
     },
     recordPeers(node: string, peers: readonly PeerObservation[]): void {
       observed.set(node, new Map(peers.map((peer) => [peer.publicKey, peer])));
+    },
+    /** The WireGuard keys of devices with a session, by any node or by one: a handshake in the last three minutes. */
+    onlineKeys(now: Date, node?: string): string[] {
+      const since = now.getTime() / 1000 - sessionSeconds;
+      const reports = node === undefined ? [...observed.values()] : [observed.get(node) ?? new Map()];
+      const peers = reports.flatMap((report): PeerObservation[] => [...report.values()]);
+      return peers.filter(({ latestHandshake }) => latestHandshake >= since).map(({ publicKey }) => publicKey);
     },
     observationOf(publicKey: string): Observation {
       let handshake = 0;

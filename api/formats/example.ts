@@ -10,6 +10,7 @@ export type JsonSchema = {
   readonly examples?: readonly unknown[];
   readonly minimum?: number;
   readonly format?: string;
+  readonly description?: string;
 };
 
 const signed = 'eyJhbGciOiJFZERTQSJ9.eyJ9.c2lnbmF0dXJl';

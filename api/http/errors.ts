@@ -1,5 +1,5 @@
 import { Elysia } from 'elysia';
-import { type Problem, problem } from '#contract/problem.ts';
+import { type Problem, type ProblemCode, problem } from '#contract/problem.ts';
 import { fieldErrors } from '../formats/field-errors.ts';
 import { isStorageFailure } from '../store/errors.ts';
 import { Refusal } from './refusal.ts';
@@ -70,9 +70,23 @@ export function answerForFailure(error: unknown, log: FailureLog): Response {
   return send(problem('internal-error', 'Nothing is wrong with your request. The log of the master says more.'));
 }
 
+/** Seconds after which asking again may help, where the refusal itself does not know. */
+const retryAfter: Partial<Record<ProblemCode, number>> = {
+  'too-many-requests': 10,
+  'pool-exhausted': 60,
+  'storage-unavailable': 5,
+  'not-ready': 2,
+};
+
 function send(document: Problem, headers: Readonly<Record<string, string>> = {}): Response {
+  const seconds = retryAfter[document.code];
   return new Response(JSON.stringify(document), {
     status: document.status,
-    headers: { ...commonHeaders, 'content-type': 'application/problem+json', ...headers },
+    headers: {
+      ...commonHeaders,
+      'content-type': 'application/problem+json',
+      ...(seconds === undefined ? {} : { 'retry-after': String(seconds) }),
+      ...headers,
+    },
   });
 }

@@ -2,13 +2,17 @@ import { Elysia } from 'elysia';
 import * as v from 'valibot';
 import { Code, IssuedCode, NewCode } from '#contract/admin.ts';
 import { codeFromBytes, normaliseCode } from '#contract/code.ts';
+import { CodeList, pageOf, UserCodeList } from '#contract/lists.ts';
 import { Id } from '#contract/name.ts';
 import { joinLine } from '../decisions/join-line.ts';
 import { sha256Hex } from '../formats/hash.ts';
+import { etagOf, expectMatch, tagged } from '../http/etags.ts';
+import { type Making, repeatable } from '../http/idempotency.ts';
+import { paged } from '../http/paging.ts';
 import { found, granted } from '../http/refusal.ts';
 import { signCodeBacking } from '../keys/tokens.ts';
 import type { Master } from '../master.ts';
-import { addCode, codesOfUser, withdrawCode } from '../store/codes.ts';
+import { addCode, findCode, pageOfCodes, shownCode, withdrawCode } from '../store/codes.ts';
 import { readSettings } from '../store/settings.ts';
 import { findUser } from '../store/users.ts';
 import { adminArea, readCallersJson } from './areas.ts';
@@ -22,23 +26,41 @@ export function codeRoutes(master: Master) {
   const { store, now } = master;
   return new Elysia()
     .use(adminArea(master))
+    .use(repeatable(master))
+    .get(
+      '/v1/codes',
+      (context) => paged(context, 'createdAt', (asked) => pageOfCodes(store, context.query, asked, now())),
+      {
+        query: CodeList,
+        response: { 200: pageOf(Code) },
+        detail: operation('listAllCodes', 'All codes and what became of them', { ...about, traits: ['paged'] }),
+      },
+    )
     .get(
       '/v1/users/:id/codes',
-      ({ params }) => {
-        found(findUser(store, params.id));
-        return { items: codesOfUser(store, params.id, now()) };
+      (context) => {
+        const { id: userId } = found(findUser(store, context.params.id));
+        return paged(context, 'createdAt', (asked) => pageOfCodes(store, { ...context.query, userId }, asked, now()));
       },
       {
         params: byId,
-        response: { 200: v.object({ items: v.array(Code) }) },
-        detail: operation('listCodes', "A user's codes and what became of them", { ...about, problems: ['not-found'] }),
+        query: UserCodeList,
+        response: { 200: pageOf(Code) },
+        detail: operation('listCodes', "A user's codes and what became of them", {
+          ...about,
+          traits: ['paged'],
+          problems: ['not-found'],
+        }),
       },
     )
     .post(
       '/v1/users/:id/codes',
-      async ({ params, body, actor, status }) => {
+      ({ params, body, actor, createAfter }) => {
         found(findUser(store, params.id));
-        return status(201, await issueCode(master, params.id, body.ttl ?? defaultTtlSeconds, actor));
+        return createAfter(
+          () => prepareCode(master, params.id, body),
+          (prepared) => issuing(master, prepared, actor),
+        );
       },
       {
         parse: readCallersJson(master),
@@ -47,13 +69,31 @@ export function codeRoutes(master: Master) {
         response: { 201: IssuedCode },
         detail: operation('issueCode', 'Make a code that enrols one device; it is shown this once', {
           ...about,
+          traits: ['repeatable'],
           problems: ['not-found', 'in-use'],
+        }),
+      },
+    )
+    .get(
+      '/v1/codes/:id',
+      ({ params, request, set }) => {
+        const code = shownCode(found(findCode(store, params.id)), now());
+        return tagged({ request, set }, code, etagOf(code));
+      },
+      {
+        params: byId,
+        response: { 200: Code },
+        detail: operation('getCode', 'What became of a code, and the device that used it', {
+          ...about,
+          traits: ['tagged'],
+          problems: ['not-found'],
         }),
       },
     )
     .delete(
       '/v1/codes/:id',
-      ({ params, actor, set }) => {
+      ({ params, actor, request, set }) => {
+        expectMatch(request, etagOf(shownCode(found(findCode(store, params.id)), now())));
         granted(withdrawCode(store, params.id, actor, now()));
         set.status = 204;
       },
@@ -61,6 +101,7 @@ export function codeRoutes(master: Master) {
         params: byId,
         detail: operation('withdrawCode', 'Withdraw a code that no device has used', {
           ...about,
+          traits: ['conditional'],
           answer: noContent,
           problems: ['not-found', 'code-used'],
         }),
@@ -68,27 +109,44 @@ export function codeRoutes(master: Master) {
     );
 }
 
-async function issueCode(
-  { store, keys, trust, releases, now }: Master,
-  userId: string,
-  ttlSeconds: number,
-  actor: string,
-): Promise<IssuedCode> {
+type Prepared = Awaited<ReturnType<typeof prepareCode>>;
+
+/** A code and the signed statement that backs it; nothing is stored yet. */
+async function prepareCode({ store, keys, now }: Master, userId: string, { ttl, device }: NewCode) {
   const issuedAt = now();
-  const { epoch, publicUrl } = readSettings(store);
+  const { epoch } = readSettings(store);
   const code = codeFromBytes(crypto.getRandomValues(new Uint8Array(15)));
   const id = Bun.randomUUIDv7();
   const hash = sha256Hex(normaliseCode(code));
   // Whole seconds, as the JWT that backs the code counts.
-  const expiresAt = new Date((Math.floor(issuedAt.getTime() / 1000) + ttlSeconds) * 1000);
+  const expiresAt = new Date((Math.floor(issuedAt.getTime() / 1000) + (ttl ?? defaultTtlSeconds)) * 1000);
   const backing = await signCodeBacking({ jti: id, sub: userId, hash, epoch }, expiresAt, keys.tokens, issuedAt);
-  granted(addCode(store, { id, userId, hash, backing, expiresAt: expiresAt.toISOString() }, actor, issuedAt));
+  const kept = {
+    id,
+    userId,
+    hash,
+    backing,
+    expiresAt: expiresAt.toISOString(),
+    ...(device === undefined ? {} : { device }),
+  };
+  return { code, kept, issuedAt };
+}
+
+function issuing(
+  { store, trust, releases }: Master,
+  { code, kept, issuedAt }: Prepared,
+  actor: string,
+): Making<IssuedCode> {
   const script = releases.read('join.sh');
   const scriptSha256 = script === undefined ? undefined : sha256Hex(script);
+  const { publicUrl } = readSettings(store);
   return {
-    id,
-    code,
-    expiresAt: expiresAt.toISOString(),
-    join: { sh: joinLine(publicUrl, trust.rootThumbprint, scriptSha256) },
+    make() {
+      granted(addCode(store, kept, actor, issuedAt));
+      const { id, expiresAt } = kept;
+      return { id, code, expiresAt, join: { sh: joinLine(publicUrl, trust.rootThumbprint, scriptSha256) } };
+    },
+    answer: IssuedCode,
+    headersOf: ({ id }) => ({ location: `/v1/codes/${id}` }),
   };
 }

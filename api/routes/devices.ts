@@ -1,10 +1,13 @@
 import { Elysia } from 'elysia';
 import * as v from 'valibot';
 import { Convergence, Device, DeviceChange } from '#contract/admin.ts';
+import { DeviceList, pageOf } from '#contract/lists.ts';
 import { Id } from '#contract/name.ts';
+import { etagOf, expectMatch, tagged } from '../http/etags.ts';
+import { paged } from '../http/paging.ts';
 import { found, granted } from '../http/refusal.ts';
 import type { Master } from '../master.ts';
-import { allDevices, findDevice, renameDevice, revokeDevice, type StoredDevice } from '../store/devices.ts';
+import { changeDevice, findDevice, pageOfDevices, revokeDevice, type StoredDevice } from '../store/devices.ts';
 import { adminArea, readCallersJson } from './areas.ts';
 import { converge } from './convergence.ts';
 import { operation } from './documentation.ts';
@@ -18,31 +21,63 @@ export function deviceRoutes(master: Master) {
     ...device,
     ...fleet.observationOf(device.publicKey),
   });
+  const etagOfDevice = ({ latestHandshake, receivedBytes, sentBytes, ...device }: Device) =>
+    etagOf(device, { latestHandshake, receivedBytes, sentBytes });
+  const onlineKeys = ({ online, node }: DeviceList) =>
+    online === undefined && node === undefined
+      ? {}
+      : { keys: { among: fleet.onlineKeys(now(), node), are: online ?? true } };
+
   return new Elysia()
     .use(adminArea(master))
-    .get('/v1/devices', () => ({ items: allDevices(store).map(shown) }), {
-      response: { 200: v.object({ items: v.array(Device) }) },
-      detail: operation('listDevices', 'All registered devices', about),
-    })
-    .get('/v1/devices/:id', ({ params }) => shown(found(findDevice(store, params.id))), {
-      params: byId,
-      response: { 200: Device },
-      detail: operation('getDevice', 'One device', { ...about, problems: ['not-found'] }),
-    })
+    .get(
+      '/v1/devices',
+      (context) =>
+        paged(context, 'createdAt', (asked) => {
+          const page = pageOfDevices(store, { ...context.query, ...onlineKeys(context.query) }, asked);
+          return { ...page, rows: page.rows.map(shown) };
+        }),
+      {
+        query: DeviceList,
+        response: { 200: pageOf(Device) },
+        detail: operation('listDevices', 'All registered devices, page by page', { ...about, traits: ['paged'] }),
+      },
+    )
+    .get(
+      '/v1/devices/:id',
+      ({ params, request, set }) => {
+        const device = shown(found(findDevice(store, params.id)));
+        return tagged({ request, set }, device, etagOfDevice(device));
+      },
+      {
+        params: byId,
+        response: { 200: Device },
+        detail: operation('getDevice', 'One device', { ...about, traits: ['tagged'], problems: ['not-found'] }),
+      },
+    )
     .patch(
       '/v1/devices/:id',
-      ({ params, body, actor }) => shown(granted(renameDevice(store, params.id, body.name, actor, now()))),
+      ({ params, body, actor, request, set }) => {
+        expectMatch(request, etagOfDevice(shown(found(findDevice(store, params.id)))));
+        const device = shown(granted(changeDevice(store, params.id, body, actor, now())));
+        return tagged({ request, set }, device, etagOfDevice(device));
+      },
       {
         parse: readCallersJson(master),
         params: byId,
         body: DeviceChange,
         response: { 200: Device },
-        detail: operation('renameDevice', 'Rename a device', { ...about, problems: ['not-found'] }),
+        detail: operation('changeDevice', 'Rename a device, or move the end of a machine', {
+          ...about,
+          traits: ['tagged', 'conditional'],
+          problems: ['not-found'],
+        }),
       },
     )
     .delete(
       '/v1/devices/:id',
-      async ({ params, actor }) => {
+      async ({ params, actor, request }) => {
+        expectMatch(request, etagOfDevice(shown(found(findDevice(store, params.id)))));
         const { revision } = granted(revokeDevice(store, params.id, actor, 'device.revoke', now()));
         await store.settled();
         published.forget(params.id);
@@ -53,6 +88,7 @@ export function deviceRoutes(master: Master) {
         response: { 200: Convergence },
         detail: operation('revokeDevice', 'Revoke a device; the answer names the nodes that no longer know it', {
           ...about,
+          traits: ['conditional'],
           problems: ['not-found'],
         }),
       },

@@ -1,11 +1,15 @@
 import { Elysia } from 'elysia';
 import * as v from 'valibot';
 import { NewNode, NodeResource } from '#contract/admin.ts';
+import { NodeList, pageOf } from '#contract/lists.ts';
 import { Name } from '#contract/name.ts';
 import { isUsableSigningKey } from '../decisions/signing-key.ts';
+import { etagOf, expectMatch, tagged } from '../http/etags.ts';
+import { repeatable } from '../http/idempotency.ts';
+import { paged } from '../http/paging.ts';
 import { found, granted, Refusal } from '../http/refusal.ts';
 import type { Master } from '../master.ts';
-import { addNode, allNodes, findNode, removeNode, type StoredNode } from '../store/nodes.ts';
+import { addNode, findNode, pageOfNodes, removeNode, type StoredNode } from '../store/nodes.ts';
 import { adminArea, readCallersJson } from './areas.ts';
 import { noContent, operation } from './documentation.ts';
 
@@ -18,18 +22,35 @@ export function nodeRoutes(master: Master) {
     ...node,
     connected: fleet.isConnected(node.name),
   });
+  const etagOfNode = ({ connected, applied, problem, seenAt, ...node }: NodeResource) =>
+    etagOf(node, { connected, applied, problem, seenAt });
+
   return new Elysia()
     .use(adminArea(master))
-    .get('/v1/nodes', () => ({ items: allNodes(store).map(shown) }), {
-      response: { 200: v.object({ items: v.array(NodeResource) }) },
-      detail: operation('listNodes', 'All nodes, and what they last reported', about),
-    })
+    .use(repeatable(master))
+    .get(
+      '/v1/nodes',
+      (context) =>
+        paged(context, 'name', (asked) => {
+          const page = pageOfNodes(store, asked);
+          return { ...page, rows: page.rows.map(shown) };
+        }),
+      {
+        query: NodeList,
+        response: { 200: pageOf(NodeResource) },
+        detail: operation('listNodes', 'All nodes, and what they last reported', { ...about, traits: ['paged'] }),
+      },
+    )
     .post(
       '/v1/nodes',
-      ({ body, actor, request, status }) => {
+      ({ body, actor, request, create }) => {
         callers.userWhoMay(request, 'own');
         if (!isUsableSigningKey(body.agentKey)) throw new Refusal('key-refused', 'Make a new key pair for the agent.');
-        return status(201, shown(granted(addNode(store, body, actor, now()))));
+        return create({
+          make: () => shown(granted(addNode(store, body, actor, now()))),
+          answer: NodeResource,
+          headersOf: (node) => ({ location: `/v1/nodes/${node.name}`, etag: etagOfNode(node) }),
+        });
       },
       {
         parse: readCallersJson(master),
@@ -37,19 +58,28 @@ export function nodeRoutes(master: Master) {
         response: { 201: NodeResource },
         detail: operation('addNode', 'Add a node', {
           ...about,
+          traits: ['tagged', 'repeatable'],
           problems: ['already-exists', 'key-refused', 'key-taken', 'pool-exhausted'],
         }),
       },
     )
-    .get('/v1/nodes/:name', ({ params }) => shown(found(findNode(store, params.name))), {
-      params: byName,
-      response: { 200: NodeResource },
-      detail: operation('getNode', 'One node', { ...about, problems: ['not-found'] }),
-    })
+    .get(
+      '/v1/nodes/:name',
+      ({ params, request, set }) => {
+        const node = shown(found(findNode(store, params.name)));
+        return tagged({ request, set }, node, etagOfNode(node));
+      },
+      {
+        params: byName,
+        response: { 200: NodeResource },
+        detail: operation('getNode', 'One node', { ...about, traits: ['tagged'], problems: ['not-found'] }),
+      },
+    )
     .delete(
       '/v1/nodes/:name',
       async ({ params, actor, request, set }) => {
         callers.userWhoMay(request, 'own');
+        expectMatch(request, etagOfNode(shown(found(findNode(store, params.name)))));
         granted(removeNode(store, params.name, actor, now()));
         await store.settled();
         fleet.expel(params.name);
@@ -60,6 +90,7 @@ export function nodeRoutes(master: Master) {
         params: byName,
         detail: operation('removeNode', 'Remove a node and end its channel', {
           ...about,
+          traits: ['conditional'],
           answer: noContent,
           problems: ['not-found', 'in-use'],
         }),

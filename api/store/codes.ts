@@ -1,7 +1,9 @@
-import type { Code } from '#contract/admin.ts';
+import type { Code, MachineDevice } from '#contract/admin.ts';
+import type { CodeList } from '#contract/lists.ts';
 import { type CodeFacts, codeState } from '../decisions/codes.ts';
 import type { Result } from '../decisions/result.ts';
 import { audit } from './audit.ts';
+import { type Asked, type Condition, equal, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
 
 /** A code as it is kept: only its hash, and the signed statement that backs it. */
@@ -10,6 +12,8 @@ export type StoredCode = CodeFacts & {
   userId: string | null;
   hash: string;
   backing: string;
+  /** What a machine that it lets in is; null for a person's device. */
+  device: MachineDevice | null;
   createdAt: string;
   holder: (CodeFacts['holder'] & { deviceId: string }) | null;
 };
@@ -23,6 +27,7 @@ type Row = {
   expires_at: string;
   spent_at: string | null;
   withdrawn_at: string | null;
+  machine_seconds: number | null;
   disabled: number | null;
   device_id: string | null;
   public_key: string;
@@ -31,17 +36,19 @@ type Row = {
   leased_until: string;
 };
 
-const withHolder = `
-  SELECT codes.id, codes.user_id, codes.hash, codes.backing, codes.created_at, codes.expires_at, codes.spent_at,
-    codes.withdrawn_at, users.disabled, devices.id AS device_id, devices.public_key, devices.credential_key,
-    devices.registered_at, devices.leased_until
-  FROM codes LEFT JOIN users ON users.id = codes.user_id LEFT JOIN devices ON devices.code_id = codes.id`;
+const columns = `codes.id, codes.user_id, codes.hash, codes.backing, codes.created_at, codes.expires_at, codes.spent_at,
+    codes.withdrawn_at, codes.machine_seconds, users.disabled, devices.id AS device_id, devices.public_key,
+    devices.credential_key, devices.registered_at, devices.leased_until`;
+const codesWithHolder =
+  'codes LEFT JOIN users ON users.id = codes.user_id LEFT JOIN devices ON devices.code_id = codes.id';
+const withHolder = `SELECT ${columns} FROM ${codesWithHolder}`;
 
 const toCode = (row: Row): StoredCode => ({
   id: row.id,
   userId: row.user_id,
   hash: row.hash,
   backing: row.backing,
+  device: row.machine_seconds === null ? null : { kind: 'machine', expiresIn: row.machine_seconds },
   createdAt: row.created_at,
   expiresAt: row.expires_at,
   spentAt: row.spent_at,
@@ -69,26 +76,53 @@ export function findCode({ db }: Store, id: string): StoredCode | undefined {
   return row === null ? undefined : toCode(row);
 }
 
-export function codesOfUser({ db }: Store, userId: string, now: Date): Code[] {
-  return db
-    .query<Row, [string]>(`${withHolder} WHERE codes.user_id = ? ORDER BY codes.id`)
-    .all(userId)
-    .map(toCode)
-    .map((code) => ({
-      id: code.id,
-      userId,
-      state: codeState(code, now),
-      createdAt: code.createdAt,
-      expiresAt: code.expiresAt,
-    }));
+/** A code as admins see it: what became of it, and never the code. */
+export function shownCode(code: StoredCode, now: Date): Code {
+  const { id, userId, device, createdAt, expiresAt } = code;
+  const state = codeState(code, now);
+  // A lease that has run out is swept with the next one that is made.
+  const isHeld = code.holder !== null && (state === 'leased' || state === 'spent');
+  return { id, userId, state, device, deviceId: isHeld ? (code.holder?.deviceId ?? null) : null, createdAt, expiresAt };
+}
+
+export type CodeSort = NonNullable<CodeList['sort']>;
+export type CodeFilters = Pick<CodeList, 'userId' | 'state'>;
+
+export function pageOfCodes(store: Store, filters: CodeFilters, asked: Asked<CodeSort>, now: Date): Page<Code> {
+  const listing = {
+    columns,
+    from: codesWithHolder,
+    where: [equal('codes.user_id', 'userId', filters.userId), inState(filters.state, now)],
+    orders: { createdAt: 'codes.created_at', expiresAt: 'codes.expires_at' },
+    id: 'codes.id',
+  };
+  const page = readPage<Row>(store, listing, asked);
+  return { ...page, rows: page.rows.map((row) => shownCode(toCode(row), now)) };
+}
+
+/** What decisions/codes.ts calls a code, as a condition. */
+function inState(state: Code['state'] | undefined, now: Date): Condition {
+  if (state === undefined) return undefined;
+  const ofState = {
+    spent: 'codes.spent_at IS NOT NULL',
+    withdrawn: 'codes.withdrawn_at IS NOT NULL',
+    expired: 'codes.spent_at IS NULL AND codes.withdrawn_at IS NULL AND codes.expires_at <= $now',
+    leased: `codes.spent_at IS NULL AND codes.withdrawn_at IS NULL AND codes.expires_at > $now
+      AND devices.leased_until > $now`,
+    open: `codes.spent_at IS NULL AND codes.withdrawn_at IS NULL AND codes.expires_at > $now
+      AND coalesce(devices.leased_until, '') <= $now`,
+  };
+  const sql = ofState[state];
+  return sql.includes('$now') ? { sql, with: { now: now.toISOString() } } : { sql };
 }
 
 export function addCode(
   store: Store,
-  code: { id: string; userId: string; hash: string; backing: string; expiresAt: string },
+  code: { id: string; userId: string; hash: string; backing: string; expiresAt: string; device?: MachineDevice },
   actor: string,
   now: Date,
 ): Result<undefined> {
+  const { device, ...kept } = code;
   return store.write((): Result<undefined> => {
     const user = store.db
       .query<{ disabled: number }, [string]>('SELECT disabled FROM users WHERE id = ?')
@@ -98,15 +132,15 @@ export function addCode(
       return { ok: false, reason: 'in-use', detail: 'The user is disabled; enable the user before making a code.' };
     store.db
       .query(
-        `INSERT INTO codes (id, user_id, hash, backing, created_at, expires_at)
-         VALUES ($id, $userId, $hash, $backing, $now, $expiresAt)`,
+        `INSERT INTO codes (id, user_id, hash, backing, created_at, expires_at, machine_seconds)
+         VALUES ($id, $userId, $hash, $backing, $now, $expiresAt, $machineSeconds)`,
       )
-      .run({ ...code, now: now.toISOString() });
+      .run({ ...kept, machineSeconds: device?.expiresIn ?? null, now: now.toISOString() });
     audit(store, now, {
       actor,
       act: 'code.add',
       subject: code.id,
-      detail: { userId: code.userId, expiresAt: code.expiresAt },
+      detail: { userId: code.userId, expiresAt: code.expiresAt, ...(device === undefined ? {} : { device }) },
     });
     return { ok: true, value: undefined };
   });

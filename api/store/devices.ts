@@ -1,10 +1,12 @@
-import type { Device } from '#contract/admin.ts';
+import { type Device, type DeviceChange, longestMachineDays } from '#contract/admin.ts';
 import type { Platform } from '#contract/enrolment.ts';
+import type { DeviceList } from '#contract/lists.ts';
 import { numberToIpv4 } from '#contract/network.ts';
 import type { Result } from '../decisions/result.ts';
 import { restAddress } from './addresses.ts';
 import { audit } from './audit.ts';
 import { refreshBundles } from './bundles.ts';
+import { type Asked, type Condition, equal, holding, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
 import { raiseRevision } from './settings.ts';
 
@@ -21,6 +23,8 @@ type Row = {
   disabled: number;
   name: string;
   platform: Platform;
+  machine_seconds: number | null;
+  expires_at: string | null;
   public_key: string;
   credential_key: string;
   address: number;
@@ -28,11 +32,12 @@ type Row = {
   registered_at: string;
 };
 
+const columns = `devices.id, devices.user_id, users.email, users.disabled, devices.name, devices.platform,
+    devices.machine_seconds, devices.expires_at, devices.public_key, devices.credential_key, devices.address,
+    devices.bundle_revision, devices.registered_at`;
+
 const registered = `
-  SELECT devices.id, devices.user_id, users.email, users.disabled, devices.name, devices.platform, devices.public_key,
-    devices.credential_key, devices.address, devices.bundle_revision, devices.registered_at
-  FROM devices JOIN users ON users.id = devices.user_id
-  WHERE devices.registered_at IS NOT NULL`;
+  SELECT ${columns} FROM devices JOIN users ON users.id = devices.user_id WHERE devices.registered_at IS NOT NULL`;
 
 const toDevice = (row: Row): StoredDevice => ({
   id: row.id,
@@ -41,6 +46,8 @@ const toDevice = (row: Row): StoredDevice => ({
   userDisabled: row.disabled === 1,
   name: row.name,
   platform: row.platform,
+  kind: row.machine_seconds === null ? 'managed' : 'machine',
+  expiresAt: row.expires_at,
   publicKey: row.public_key,
   credentialKey: row.credential_key,
   address: numberToIpv4(row.address),
@@ -48,8 +55,45 @@ const toDevice = (row: Row): StoredDevice => ({
   createdAt: row.registered_at,
 });
 
-export function allDevices({ db }: Store): StoredDevice[] {
-  return db.query<Row, []>(`${registered} ORDER BY devices.id`).all().map(toDevice);
+export type DeviceSort = NonNullable<DeviceList['sort']>;
+export type DeviceFilters = Pick<DeviceList, 'userId' | 'email' | 'platform' | 'kind' | 'q'> & {
+  /** Only devices with, or without, one of these WireGuard keys. */
+  keys?: { among: readonly string[]; are: boolean };
+};
+
+const addressText = `(devices.address >> 24) || '.' || (devices.address >> 16 & 255) || '.' ||
+  (devices.address >> 8 & 255) || '.' || (devices.address & 255)`;
+
+export function pageOfDevices(store: Store, filters: DeviceFilters, asked: Asked<DeviceSort>): Page<StoredDevice> {
+  const { userId, email, platform, kind, keys, q } = filters;
+  const listing = {
+    columns,
+    from: 'devices JOIN users ON users.id = devices.user_id',
+    where: [
+      { sql: 'devices.registered_at IS NOT NULL' },
+      equal('devices.user_id', 'userId', userId),
+      equal('users.email', 'email', email),
+      equal('devices.platform', 'platform', platform),
+      kind === undefined ? undefined : { sql: `devices.machine_seconds IS ${kind === 'machine' ? 'NOT ' : ''}NULL` },
+      hasKey(keys),
+      holding(['devices.name', 'users.email', addressText], q),
+    ],
+    orders: {
+      createdAt: 'devices.registered_at',
+      name: 'devices.name',
+      email: 'users.email',
+      address: 'devices.address',
+    },
+    id: 'devices.id',
+  };
+  const page = readPage<Row>(store, listing, asked);
+  return { ...page, rows: page.rows.map(toDevice) };
+}
+
+function hasKey(keys: DeviceFilters['keys']): Condition {
+  if (keys === undefined) return undefined;
+  const sql = `devices.public_key ${keys.are ? '' : 'NOT '}IN (SELECT value FROM json_each($keys))`;
+  return { sql, with: { keys: JSON.stringify(keys.among) } };
 }
 
 export function findDevice({ db }: Store, id: string): StoredDevice | undefined {
@@ -57,16 +101,67 @@ export function findDevice({ db }: Store, id: string): StoredDevice | undefined 
   return row === null ? undefined : toDevice(row);
 }
 
-export function renameDevice(store: Store, id: string, name: string, actor: string, now: Date): Result<StoredDevice> {
+/** Renames a device, or moves the end of a machine; a change to what is there already is no change. */
+export function changeDevice(
+  store: Store,
+  id: string,
+  change: DeviceChange,
+  actor: string,
+  now: Date,
+): Result<StoredDevice> {
   return store.write((): Result<StoredDevice> => {
     const device = findDevice(store, id);
     if (device === undefined) return { ok: false, reason: 'not-found' };
-    if (device.name === name) return { ok: true, value: device };
-    const { revision } = raiseRevision(store, now);
-    store.db.query('UPDATE devices SET name = ? WHERE id = ?').run(name, id);
-    refreshBundles(store, { deviceId: id }, revision, now);
-    audit(store, now, { actor, act: 'device.rename', subject: id, detail: { from: device.name, to: name } });
+    const { name = device.name, expiresAt = device.expiresAt } = change;
+    if (expiresAt !== device.expiresAt) {
+      const message = endProblem(device, expiresAt, now);
+      if (message !== undefined)
+        return { ok: false, reason: 'invalid-input', errors: [{ path: 'expiresAt', message }] };
+      store.db.query('UPDATE devices SET expires_at = ? WHERE id = ?').run(expiresAt, id);
+      audit(store, now, { actor, act: 'device.renew', subject: id, detail: { from: device.expiresAt, to: expiresAt } });
+    }
+    if (name !== device.name) {
+      const { revision } = raiseRevision(store, now);
+      store.db.query('UPDATE devices SET name = ? WHERE id = ?').run(name, id);
+      refreshBundles(store, { deviceId: id }, revision, now);
+      audit(store, now, { actor, act: 'device.rename', subject: id, detail: { from: device.name, to: name } });
+    }
     return { ok: true, value: findDevice(store, id) ?? device };
+  });
+}
+
+function endProblem({ kind }: StoredDevice, expiresAt: string | null, now: Date): string | undefined {
+  if (kind !== 'machine') return "is for machines: a person's device has no end of its own";
+  if (expiresAt === null || expiresAt <= now.toISOString())
+    return 'must be in the future; revoke the device to end it now';
+  const latest = new Date(now.getTime() + longestMachineDays * 86_400_000).toISOString();
+  return expiresAt > latest ? `must be within ${longestMachineDays} days` : undefined;
+}
+
+/** Removes every machine whose time is over, in one transaction. @returns their ids. */
+export function expireDevices(store: Store, now: Date): string[] {
+  const over = () =>
+    store.db
+      .query<{ id: string }, [string]>(
+        'SELECT id FROM devices WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at, id',
+      )
+      .all(now.toISOString())
+      .map(({ id }) => id);
+  if (over().length === 0) return [];
+  return store.write(() => {
+    const ids = over();
+    const { revision } = raiseRevision(store, now);
+    for (const id of ids) {
+      const device = findDevice(store, id);
+      removeDevice(store, id, revision);
+      audit(store, now, {
+        actor: 'master',
+        act: 'device.expire',
+        subject: id,
+        detail: { name: device?.name, email: device?.email, address: device?.address, expiresAt: device?.expiresAt },
+      });
+    }
+    return ids;
   });
 }
 

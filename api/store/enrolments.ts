@@ -84,14 +84,15 @@ function lease(store: Store, code: StoredCode, request: Omit<EnrolmentRequest, '
     address,
     now: now.toISOString(),
     leasedUntil: leaseEnd(code.expiresAt, now),
+    machineSeconds: code.device?.expiresIn ?? null,
     revision: currentVersion(store).revision,
     content: JSON.stringify(content),
   };
   db.query(
-    `INSERT INTO devices (id, user_id, code_id, name, platform, public_key, credential_key, address, leased_at,
-       leased_until, bundle_revision, bundle_issued_at, bundle_content)
-     VALUES ($id, $userId, $codeId, $name, $platform, $publicKey, $credentialKey, $address, $now,
-       $leasedUntil, $revision, $now, $content)`,
+    `INSERT INTO devices (id, user_id, code_id, name, platform, machine_seconds, public_key, credential_key, address,
+       leased_at, leased_until, bundle_revision, bundle_issued_at, bundle_content)
+     VALUES ($id, $userId, $codeId, $name, $platform, $machineSeconds, $publicKey, $credentialKey, $address,
+       $now, $leasedUntil, $revision, $now, $content)`,
   ).run(row);
   return {
     ok: true,
@@ -126,16 +127,26 @@ export function register(
     if (decision.kind === 'repeat') return { ok: true, value: { revision: listedRevision(store, enrolment.id) } };
 
     const { revision } = raiseRevision(store, now);
+    const seconds = code.device?.expiresIn;
+    const expiresAt = seconds === undefined ? null : new Date(now.getTime() + seconds * 1000).toISOString();
     store.db
-      .query('UPDATE devices SET registered_at = $now, listed_revision = $revision WHERE id = $id')
-      .run({ id: enrolment.id, now: now.toISOString(), revision });
+      .query(
+        `UPDATE devices SET registered_at = $now, listed_revision = $revision, expires_at = $expiresAt WHERE id = $id`,
+      )
+      .run({ id: enrolment.id, now: now.toISOString(), revision, expiresAt });
     store.db.query('UPDATE codes SET spent_at = ? WHERE id = ?').run(now.toISOString(), code.id);
     refreshBundles(store, { deviceId: enrolment.id }, revision, now);
     audit(store, now, {
       actor: `device ${enrolment.id}`,
       act: 'device.enrol',
       subject: enrolment.id,
-      detail: { codeId: code.id, userId: code.userId, publicKey: claimed.publicKey, address: claimed.address },
+      detail: {
+        codeId: code.id,
+        userId: code.userId,
+        publicKey: claimed.publicKey,
+        address: claimed.address,
+        expiresAt,
+      },
     });
     return { ok: true, value: { revision } };
   });

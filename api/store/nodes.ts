@@ -1,5 +1,6 @@
 import type { NewNode } from '#contract/admin.ts';
 import type { AgentReport } from '#contract/agent.ts';
+import type { NodeList } from '#contract/lists.ts';
 import { numberToIpv4 } from '#contract/network.ts';
 import type { RosterNode } from '#contract/roster.ts';
 import type { Version } from '#contract/snapshot.ts';
@@ -9,6 +10,7 @@ import type { Result } from '../decisions/result.ts';
 import { restAddress, takenAddresses } from './addresses.ts';
 import { audit } from './audit.ts';
 import { refreshBundles } from './bundles.ts';
+import { type Asked, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
 import { currentVersion, raiseRevision, readSettings } from './settings.ts';
 
@@ -55,6 +57,14 @@ function toNode(row: Row): StoredNode {
 
 export function allNodes({ db }: Store): StoredNode[] {
   return db.query<Row, []>(`SELECT ${columns} FROM nodes ORDER BY name`).all().map(toNode);
+}
+
+export type NodeSort = NonNullable<NodeList['sort']>;
+
+export function pageOfNodes(store: Store, asked: Asked<NodeSort>): Page<StoredNode> {
+  const orders = { name: 'name', priority: 'priority' };
+  const page = readPage<Row>(store, { columns, from: 'nodes', where: [], orders, id: 'name' }, asked);
+  return { ...page, rows: page.rows.map(toNode) };
 }
 
 export function findNode({ db }: Store, name: string): StoredNode | undefined {

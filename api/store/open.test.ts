@@ -23,7 +23,7 @@ describe('a store', () => {
     ['journal_mode', 'wal'],
     ['synchronous', 2],
     ['foreign_keys', 1],
-    ['user_version', 1],
+    ['user_version', 2],
   ])('has %s %p, also when it is opened again', (pragma, value) => {
     const path = newPath();
     expect(setting(createStore(path), pragma)).toBe(value);

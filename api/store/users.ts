@@ -1,9 +1,11 @@
-import type { NewUser, Permission, User, UserChange } from '#contract/admin.ts';
+import type { NewUser, Permission, User, UserChange, WantedUser } from '#contract/admin.ts';
+import type { UserList } from '#contract/lists.ts';
 import { roleProblem } from '../decisions/policy-edits.ts';
 import type { Result } from '../decisions/result.ts';
 import { audit } from './audit.ts';
 import { listDevicesOfUser, refreshBundles } from './bundles.ts';
 import { removeDevice } from './devices.ts';
+import { type Asked, equal, holding, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
 import { raiseRevision, readSettings } from './settings.ts';
 
@@ -11,14 +13,34 @@ type Row = { id: string; email: string; role: string; permission: Permission; di
 
 const columns = 'id, email, role, permission, disabled, created_at';
 
-const toUser = ({ created_at: createdAt, disabled, ...row }: Row): User => ({
-  ...row,
-  disabled: disabled === 1,
-  createdAt,
+const toUser = (row: Row): User => ({
+  id: row.id,
+  email: row.email,
+  role: row.role,
+  permission: row.permission,
+  disabled: row.disabled === 1,
+  createdAt: row.created_at,
 });
 
-export function allUsers({ db }: Store): User[] {
-  return db.query<Row, []>(`SELECT ${columns} FROM users ORDER BY email`).all().map(toUser);
+export type UserSort = NonNullable<UserList['sort']>;
+export type UserFilters = Pick<UserList, 'role' | 'permission' | 'disabled' | 'q'>;
+
+export function pageOfUsers(store: Store, filters: UserFilters, asked: Asked<UserSort>): Page<User> {
+  const { role, permission, disabled, q } = filters;
+  const listing = {
+    columns,
+    from: 'users',
+    where: [
+      equal('role', 'role', role),
+      equal('permission', 'permission', permission),
+      equal('disabled', 'disabled', disabled === undefined ? undefined : Number(disabled)),
+      holding(['email'], q),
+    ],
+    orders: { email: 'email', createdAt: 'created_at' },
+    id: 'id',
+  };
+  const page = readPage<Row>(store, listing, asked);
+  return { ...page, rows: page.rows.map(toUser) };
 }
 
 export function findUser({ db }: Store, id: string): User | undefined {
@@ -26,7 +48,35 @@ export function findUser({ db }: Store, id: string): User | undefined {
   return row === null ? undefined : toUser(row);
 }
 
-export function addUser(store: Store, user: NewUser, actor: string, now: Date): Result<User> {
+export function findUserByEmail({ db }: Store, email: string): User | undefined {
+  const row = db.query<Row, [string]>(`SELECT ${columns} FROM users WHERE email = ?`).get(email);
+  return row === null ? undefined : toUser(row);
+}
+
+/** Makes the user with this e-mail address what is wanted, added if need be. Asked again, it changes nothing. */
+export function putUser(
+  store: Store,
+  email: string,
+  wanted: WantedUser,
+  actor: string,
+  now: Date,
+): Result<{ user: User; added: boolean }> {
+  return store.write((): Result<{ user: User; added: boolean }> => {
+    const known = findUserByEmail(store, email);
+    const result =
+      known === undefined
+        ? addUser(store, { email, ...wanted }, actor, now)
+        : changeUser(store, known.id, wanted, actor, now);
+    return result.ok ? { ok: true, value: { user: result.value, added: known === undefined } } : result;
+  });
+}
+
+export function addUser(
+  store: Store,
+  user: NewUser & Pick<WantedUser, 'disabled'>,
+  actor: string,
+  now: Date,
+): Result<User> {
   return store.write((): Result<User> => {
     const unknownRole = roleProblem(readSettings(store).policy, user.role);
     if (unknownRole !== undefined) return { ok: false, reason: 'invalid-input', errors: [unknownRole] };
@@ -38,11 +88,13 @@ export function addUser(store: Store, user: NewUser, actor: string, now: Date): 
       email: user.email,
       role: user.role,
       permission: user.permission ?? 'none',
+      disabled: user.disabled === true ? 1 : 0,
       created_at: now.toISOString(),
     };
     store.db
       .query(
-        'INSERT INTO users (id, email, role, permission, created_at) VALUES ($id, $email, $role, $permission, $created_at)',
+        `INSERT INTO users (id, email, role, permission, disabled, created_at)
+         VALUES ($id, $email, $role, $permission, $disabled, $created_at)`,
       )
       .run(row);
     raiseRevision(store, now);
@@ -50,9 +102,9 @@ export function addUser(store: Store, user: NewUser, actor: string, now: Date): 
       actor,
       act: 'user.add',
       subject: row.id,
-      detail: { email: row.email, role: row.role, permission: row.permission },
+      detail: { email: row.email, role: row.role, permission: row.permission, disabled: row.disabled === 1 },
     });
-    return { ok: true, value: toUser({ ...row, disabled: 0 }) };
+    return { ok: true, value: toUser(row) };
   });
 }
 

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { Convergence, Device } from '#contract/admin.ts';
 import { findDevice, listDevices } from './find.ts';
-import { ago, bytes, type Column, showDetails, showList, showOne } from './screen.ts';
+import { ago, ahead, bytes, type Column, showDetails, showList, showOne } from './screen.ts';
+import { readSeconds } from './seconds.ts';
 import type { Session } from './session.ts';
 
 const columns: Column<Device>[] = [
@@ -12,6 +13,7 @@ const columns: Column<Device>[] = [
   { title: 'HANDSHAKE', of: (device) => ago(device.latestHandshake, new Date()) },
   { title: 'RECEIVED', of: (device) => bytes(device.receivedBytes) },
   { title: 'SENT', of: (device) => bytes(device.sentBytes) },
+  { title: 'ENDS', of: ({ expiresAt }) => (expiresAt === null ? 'never' : ahead(expiresAt, new Date())) },
 ];
 
 /** "in force on n1, n2; still to follow: n3". */
@@ -49,6 +51,20 @@ export function addDeviceCommands(program: Command, session: Session): void {
         const { id } = await findDevice(master, word);
         const renamed = await master.call(Device, 'PATCH', `/v1/devices/${id}`, { name });
         showOne(screen, renamed, `${word} is called ${renamed.name} now.`);
+      }),
+    );
+
+  device
+    .command('renew <device>')
+    .description('move the end of a machine, counted from now')
+    .requiredOption('--for <seconds>', 'how long it stays from now on', readSeconds)
+    .addHelpText('after', '\nExample:\n  postern device renew build-7 --for 86400')
+    .action((word: string, options: { for: number }) =>
+      session(async (master, screen) => {
+        const { id } = await findDevice(master, word);
+        const expiresAt = new Date(Date.now() + options.for * 1000).toISOString();
+        const renewed = await master.call(Device, 'PATCH', `/v1/devices/${id}`, { expiresAt });
+        showOne(screen, renewed, `${renewed.name} of ${renewed.email} stays until ${renewed.expiresAt}.`);
       }),
     );
 

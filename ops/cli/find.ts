@@ -1,6 +1,8 @@
 import * as v from 'valibot';
-import { Device, User } from '#contract/admin.ts';
-import type { Master } from './master.ts';
+import { Device, NodeResource, User } from '#contract/admin.ts';
+import { largestPage, pageOf } from '#contract/lists.ts';
+import { DisplayName, Email, Id } from '#contract/name.ts';
+import { type Master, Refused } from './master.ts';
 
 /** What was named is not there, or several things are named so. */
 export class NotFound extends Error {
@@ -8,34 +10,63 @@ export class NotFound extends Error {
   readonly code = 'not-found';
 }
 
-const Users = v.object({ items: v.array(User) });
-const Devices = v.object({ items: v.array(Device) });
-
-export async function listUsers(master: Master): Promise<User[]> {
-  return (await master.call(Users, 'GET', '/v1/users')).items;
-}
-
-export async function listDevices(master: Master): Promise<Device[]> {
-  return (await master.call(Devices, 'GET', '/v1/devices')).items;
-}
+export const listUsers = (master: Master): Promise<User[]> => everything(master, User, '/v1/users');
+export const listDevices = (master: Master): Promise<Device[]> => everything(master, Device, '/v1/devices');
+export const listNodes = (master: Master): Promise<NodeResource[]> => everything(master, NodeResource, '/v1/nodes');
 
 /** A user by e-mail address or id. @throws NotFound */
 export async function findUser(master: Master, word: string): Promise<User> {
-  const email = word.toLowerCase();
-  const user = (await listUsers(master)).find((candidate) => candidate.email === email || candidate.id === word);
+  const path = pathOfUser(word);
+  const user = path === undefined ? undefined : await unlessMissing(master.call(User, 'GET', path));
   if (user === undefined) throw new NotFound(`There is no user ${word}. See: postern user list`);
   return user;
 }
 
 /** A device by id, tunnel address or name. A name that several have is refused. @throws NotFound */
 export async function findDevice(master: Master, word: string): Promise<Device> {
-  const found = (await listDevices(master)).filter(({ id, address, name }) => [id, address, name].includes(word));
+  const found = (await devicesLike(master, word)).filter(({ id, address, name }) => [id, address, name].includes(word));
   const [device, other] = found;
   if (device === undefined) throw new NotFound(`There is no device ${word}. See: postern device list`);
   if (other !== undefined) {
-    throw new NotFound(
-      `Several devices are called ${word}. Name it by its address: ${found.map(({ address }) => address).join(', ')}`,
-    );
+    const addresses = found.map(({ address }) => address).join(', ');
+    throw new NotFound(`Several devices are called ${word}. Name it by its address: ${addresses}`);
   }
   return device;
+}
+
+function pathOfUser(word: string): string | undefined {
+  if (v.is(Id, word as unknown)) return `/v1/users/${word}`;
+  return v.is(Email, word as unknown) ? `/v1/users/by-email/${encodeURIComponent(word)}` : undefined;
+}
+
+async function devicesLike(master: Master, word: string): Promise<Device[]> {
+  if (v.is(Id, word as unknown))
+    return [await unlessMissing(master.call(Device, 'GET', `/v1/devices/${word}`))].flatMap((device) => device ?? []);
+  return v.is(DisplayName, word as unknown) ? everything(master, Device, '/v1/devices', { q: word }) : [];
+}
+
+/** All that a list holds, page after page. */
+async function everything<T>(
+  master: Master,
+  item: v.GenericSchema<unknown, T>,
+  path: string,
+  filters: Record<string, string> = {},
+): Promise<T[]> {
+  const items: T[] = [];
+  const parameters = new URLSearchParams({ ...filters, limit: String(largestPage) });
+  for (;;) {
+    const page = await master.call(pageOf(item), 'GET', `${path}?${parameters}`);
+    items.push(...page.items);
+    if (page.nextCursor === null) return items;
+    parameters.set('cursor', page.nextCursor);
+  }
+}
+
+async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Refused && error.code === 'not-found') return undefined;
+    throw error;
+  }
 }

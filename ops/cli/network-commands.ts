@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import * as v from 'valibot';
-import { Convergence, NetworkResource, NodeResource } from '#contract/admin.ts';
+import { Convergence, NetworkResource, type NodeResource } from '#contract/admin.ts';
 import { describeConvergence } from './device-commands.ts';
+import { listNodes } from './find.ts';
 import { ago, type Column, showList, showOne } from './screen.ts';
 import type { Session } from './session.ts';
 
@@ -82,8 +83,7 @@ export function addNetworkCommands(program: Command, session: Session): void {
     .description('list the nodes and what each has in force')
     .action(() =>
       session(async (master, screen) => {
-        const { items } = await master.call(v.object({ items: v.array(NodeResource) }), 'GET', '/v1/nodes');
-        showList(screen, items, nodeColumns, 'There are no nodes.');
+        showList(screen, await listNodes(master), nodeColumns, 'There are no nodes.');
       }),
     );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { ago, bytes, renderTable, type Screen, showDetails, showList } from './screen.ts';
+import { ago, ahead, bytes, renderTable, type Screen, showDetails, showList } from './screen.ts';
 
 const columns = [
   { title: 'NAME', of: (row: { name: string; size: number }) => row.name },
@@ -51,6 +51,12 @@ test.each([
   ['2026-01-01T02:00:00Z', '10 h ago'],
   ['2025-12-20T12:00:00Z', '12 days ago'],
 ])('%s was %s', (moment, text) => expect(ago(moment, now)).toBe(text));
+
+test.each([
+  ['2026-01-01T12:00:30Z', 'in 30 s'],
+  ['2026-01-01T11:00:00Z', 'in 0 s'],
+  ['2026-01-04T12:00:00Z', 'in 3 days'],
+])('%s comes %s', (moment, text) => expect(ahead(moment, now)).toBe(text));
 
 test.each([
   [0, '0 B'],

@@ -43,9 +43,19 @@ export function showOne(screen: Screen, value: unknown, text: string): void {
 export function ago(moment: string | null, now: Date): string {
   if (moment === null) return 'never';
   const seconds = Math.max(0, Math.round((now.getTime() - Date.parse(moment)) / 1000));
-  if (seconds < 120) return `${seconds} s ago`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min ago`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86_400)} days ago`;
+  return `${span(seconds)} ago`;
+}
+
+/** "in 3 min". */
+export function ahead(moment: string, now: Date): string {
+  const seconds = Math.max(0, Math.round((Date.parse(moment) - now.getTime()) / 1000));
+  return `in ${span(seconds)}`;
+}
+
+function span(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
 }
 
 export function bytes(count: number): string {

@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { IssuedCode, User } from '#contract/admin.ts';
 import { findUser, listUsers } from './find.ts';
 import { type Column, showDetails, showList, showOne } from './screen.ts';
+import { readSeconds } from './seconds.ts';
 import type { Session } from './session.ts';
 
 const columns: Column<User>[] = [
@@ -91,11 +92,16 @@ export function addUserCommands(program: Command, session: Session): void {
     .command('add <user>')
     .description('make a code for a user; it is shown this once')
     .option('--ttl <seconds>', 'how long it is valid: 60 to 2592000 (a day)', readSeconds)
-    .addHelpText('after', '\nExample:\n  postern code add ana@example.com --ttl 3600')
-    .action((word: string, options: { ttl?: number }) =>
+    .option('--machine <seconds>', 'for a machine: its device leaves by itself that long after it joined', readSeconds)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  postern code add ana@example.com --ttl 3600\n  postern code add ci@example.com --machine 7200',
+    )
+    .action((word: string, { ttl, machine }: { ttl?: number; machine?: number }) =>
       session(async (master, screen) => {
         const { id, email } = await findUser(master, word);
-        const issued = await master.call(IssuedCode, 'POST', `/v1/users/${id}/codes`, options);
+        const device = machine === undefined ? {} : { device: { kind: 'machine', expiresIn: machine } };
+        const issued = await master.call(IssuedCode, 'POST', `/v1/users/${id}/codes`, { ttl, ...device });
         const bold = (text: string) => (screen.isColoured ? `\x1b[1m${text}\x1b[0m` : text);
         const text = [
           `A code for ${email}, for one device, until ${issued.expiresAt}. It is shown this once:`,
@@ -109,9 +115,4 @@ export function addUserCommands(program: Command, session: Session): void {
         showOne(screen, issued, text);
       }),
     );
-}
-
-function readSeconds(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of seconds.');
-  return Number(text);
 }

@@ -57,7 +57,7 @@ export async function joinByHand(master: Master, host: Host, userId: string): Pr
 }
 
 export async function devices({ owner }: Master): Promise<readonly Device[]> {
-  return (await owner.ask(v.object({ items: v.array(Device) }), 'GET', '/v1/devices')).body.items;
+  return (await owner.ask(v.object({ items: v.array(Device) }), 'GET', '/v1/devices?limit=500')).body.items;
 }
 
 /** Whether a TCP port opens from there, in a second or so. */

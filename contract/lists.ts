@@ -1,0 +1,91 @@
+import * as v from 'valibot';
+import { CodeState, DeviceKind, Permission } from './admin.ts';
+import { Platform } from './enrolment.ts';
+import { Count, Email, Id, Name } from './name.ts';
+
+/** How lists are asked for, page by page, and answered. Parameters that a list does not know are refused. */
+
+export const largestPage = 500;
+export const usualPage = 100;
+
+const limit = v.optional(
+  v.pipe(
+    v.string(),
+    v.regex(/^[1-9]\d{0,2}$/, `must be a whole number from 1 to ${largestPage}`),
+    v.transform(Number),
+    v.maxValue(largestPage, `must be a whole number from 1 to ${largestPage}`),
+    v.description(`How many at most, 1 to ${largestPage}; ${usualPage} when absent.`),
+  ),
+);
+
+/** Where the page before ended, as its answer said; it means something to the master alone. */
+const cursor = v.optional(
+  v.pipe(
+    v.string(),
+    v.regex(/^[A-Za-z0-9_-]{1,1024}$/, 'must be a nextCursor that this list has answered'),
+    v.description('The nextCursor of the page before.'),
+  ),
+);
+
+const flag = v.pipe(
+  v.picklist(['true', 'false']),
+  v.transform((text) => text === 'true'),
+);
+
+const search = v.pipe(
+  v.string(),
+  v.minLength(1, 'must have at least one character'),
+  v.maxLength(100, 'must have at most 100 characters'),
+  v.description('Part of an e-mail address or, of devices, a name or tunnel address; letters a to z in any case.'),
+);
+
+/** The orders of a list: each of `columns` upwards, and downwards with a minus before it. */
+function sortBy<const C extends string>(...columns: [C, ...C[]]) {
+  const orders = columns.flatMap((column): (C | `-${C}`)[] => [column, `-${column}`]);
+  return v.optional(
+    v.pipe(
+      v.picklist(orders, `must be one of ${orders.join(', ')}`),
+      v.description(`The order, downwards with a minus; ${columns[0]} when absent.`),
+    ),
+  );
+}
+
+export const UserList = v.strictObject({
+  limit,
+  cursor,
+  sort: sortBy('email', 'createdAt'),
+  role: v.optional(Name),
+  permission: v.optional(Permission),
+  disabled: v.optional(flag),
+  q: v.optional(search),
+});
+export type UserList = v.InferOutput<typeof UserList>;
+
+export const DeviceList = v.strictObject({
+  limit,
+  cursor,
+  sort: sortBy('createdAt', 'name', 'email', 'address'),
+  userId: v.optional(Id),
+  email: v.optional(Email),
+  platform: v.optional(Platform),
+  kind: v.optional(DeviceKind),
+  online: v.optional(v.pipe(flag, v.description('With a handshake in the last three minutes, or without.'))),
+  node: v.optional(v.pipe(Name, v.description('With `online`: by this node.'))),
+  q: v.optional(search),
+});
+export type DeviceList = v.InferOutput<typeof DeviceList>;
+
+const codeSort = sortBy('createdAt', 'expiresAt');
+
+export const UserCodeList = v.strictObject({ limit, cursor, sort: codeSort, state: v.optional(CodeState) });
+export const CodeList = v.strictObject({ ...UserCodeList.entries, userId: v.optional(Id) });
+export type CodeList = v.InferOutput<typeof CodeList>;
+
+export const NodeList = v.strictObject({ limit, cursor, sort: sortBy('name', 'priority') });
+export type NodeList = v.InferOutput<typeof NodeList>;
+
+/** One page. `nextCursor` asks for the next and is null on the last; `total` counts all that the filters let through. */
+export function pageOf<T extends v.GenericSchema>(item: T) {
+  return v.object({ items: v.array(item), nextCursor: v.nullable(v.string()), total: Count });
+}
+export type PageOf<T> = { items: T[]; nextCursor: string | null; total: number };
