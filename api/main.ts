@@ -6,6 +6,7 @@ import { Email } from '#contract/name.ts';
 import { Cidr } from '#contract/network.ts';
 import { poolProblem } from './decisions/addresses.ts';
 import { type ListenAddress, parseListen } from './decisions/listen.ts';
+import { logLines } from './log-lines.ts';
 import { serve } from './serve.ts';
 import { type InitOptions, initialise } from './state/init.ts';
 import { loadState } from './state/load.ts';
@@ -56,13 +57,14 @@ program
     hostname: '0.0.0.0',
     port: 8443,
   })
-  .action(async ({ stateDir, listen }: { stateDir: string; listen: ListenAddress }) => {
+  .option('--commit-batch <acts>', 'how many acts may share one wait for the disk; 1 gives each its own', readBatch)
+  .action(async (options: { stateDir: string; listen: ListenAddress; commitBatch?: number }) => {
+    const { stateDir, listen, commitBatch: batchSize } = options;
     const log = pino(
       { base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
-      // Otherwise the last lines are lost when the program ends.
-      pino.destination({ dest: 2, sync: true }),
+      logLines(2),
     );
-    const serving = serve(await loadState(stateDir), listen, log);
+    const serving = serve(await loadState(stateDir, batchSize === undefined ? {} : { batchSize }), listen, log);
     log.info({ url: serving.url }, `listening on ${serving.url}`);
     const stop = async () => {
       await serving.stop();
@@ -112,6 +114,11 @@ function readListen(text: string): ListenAddress {
   const address = parseListen(text);
   if (address === undefined) throw new InvalidArgumentError('It must be HOST:PORT, such as 0.0.0.0:8443 or [::]:8443.');
   return address;
+}
+
+function readBatch(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a number from 1 to 9999.');
 }
 
 function readFiles(text: string, earlier: { name: string; path: string }[] = []): { name: string; path: string }[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { ipv4ToNumber, numberToIpv4 } from '#contract/network.ts';
-import { lowestFree, poolPlan, poolProblem } from './addresses.ts';
+import { numberToIpv4 } from '#contract/network.ts';
+import { poolPlan, poolProblem } from './addresses.ts';
 
 const shown = ({ first, last }: { first: number; last: number }) => `${numberToIpv4(first)}-${numberToIpv4(last)}`;
 
@@ -24,20 +24,4 @@ describe('poolPlan', () => {
     if (why === undefined) expect(poolProblem(pool)).toBeUndefined();
     else expect(poolProblem(pool)).toContain(why);
   });
-});
-
-describe('lowestFree', () => {
-  const range = { first: ipv4ToNumber('10.0.0.4'), last: ipv4ToNumber('10.0.0.6') };
-  const numbers = (...addresses: string[]) => addresses.map(ipv4ToNumber);
-
-  test.each([
-    ['nothing taken', [], '10.0.0.4'],
-    ['others taken', ['10.0.0.2', '10.0.0.9'], '10.0.0.4'],
-    ['the first taken', ['10.0.0.4'], '10.0.0.5'],
-    ['a gap', ['10.0.0.4', '10.0.0.6'], '10.0.0.5'],
-    ['one left', ['10.0.0.2', '10.0.0.4', '10.0.0.5'], '10.0.0.6'],
-  ])('%s', (_, taken, free) => expect(lowestFree(range, numbers(...taken))).toBe(ipv4ToNumber(free)));
-
-  test('all taken', () =>
-    expect(lowestFree(range, numbers('10.0.0.4', '10.0.0.5', '10.0.0.6', '10.0.0.7'))).toBeUndefined());
 });

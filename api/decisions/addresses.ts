@@ -25,14 +25,3 @@ export function poolProblem(pool: Cidr): string | undefined {
   if (prefix < 8) return `the pool ${pool} is too large: take /8 or smaller, such as /18`;
   return undefined;
 }
-
-/** The lowest address of `range` that is not in `taken`, which is in ascending order. */
-export function lowestFree(range: AddressRange, taken: readonly number[]): number | undefined {
-  let candidate = range.first;
-  for (const address of taken) {
-    if (address < candidate) continue;
-    if (address > candidate) break;
-    candidate += 1;
-  }
-  return candidate <= range.last ? candidate : undefined;
-}

@@ -26,7 +26,18 @@ export function readJson(limit: number, admit?: (request: Request) => void) {
 
 async function readText(request: Request, limit: number): Promise<string> {
   const tooLarge = () => new Refusal('body-too-large', `Send at most ${limit} bytes.`);
-  if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge();
+  const declared = request.headers.get('content-length');
+  if (Number(declared ?? 0) > limit) throw tooLarge();
+  // Who declares a length is held to it by the server, and is read in one piece.
+  const bytes = declared === null ? await readChunks(request, limit, tooLarge) : await request.bytes();
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new Refusal('malformed-request', 'The body is not UTF-8.');
+  }
+}
+
+async function readChunks(request: Request, limit: number, tooLarge: () => Refusal): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body ?? []) {
@@ -34,9 +45,5 @@ async function readText(request: Request, limit: number): Promise<string> {
     if (size > limit) throw tooLarge();
     chunks.push(chunk);
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-  } catch {
-    throw new Refusal('malformed-request', 'The body is not UTF-8.');
-  }
+  return Buffer.concat(chunks);
 }

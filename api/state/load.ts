@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { KeyUse } from '#contract/trust.ts';
 import { spkiHash } from '../keys/tls.ts';
 import { KeyFile, useKey, type WorkingKeyPair } from '../keys/working-keys.ts';
-import { openStore, type Store } from '../store/open.ts';
+import { openStore, type Store, type StoreOptions } from '../store/open.ts';
 import { readSettings } from '../store/settings.ts';
 import { type MasterPaths, masterPaths } from './layout.ts';
 import { type Releases, releasesIn } from './release.ts';
@@ -35,7 +35,7 @@ export class StateError extends Error {
  *
  * @throws StateError or StorageError
  */
-export async function loadState(stateDir: string): Promise<LoadedState> {
+export async function loadState(stateDir: string, options: StoreOptions = {}): Promise<LoadedState> {
   const paths = masterPaths(stateDir);
   if (!existsSync(paths.root))
     throw new StateError('missing', `There is no master in ${stateDir}. Make one first: main.ts init --state-dir …`);
@@ -61,7 +61,7 @@ export async function loadState(stateDir: string): Promise<LoadedState> {
   const tls = { cert: readText(paths.certificate), key: readText(paths.tlsKey) };
   if (!list.tls.includes(spkiOf(paths, tls.cert)))
     throw new StateError('untrusted', `${paths.certificate} has a key that ${paths.trust} does not name.`);
-  const store = openStore(paths.database);
+  const store = openStore(paths.database, options);
   readSettings(store);
   return {
     store,

@@ -2,7 +2,7 @@ import type { BundleContent } from '#contract/bundle.ts';
 import { numberToIpv4 } from '#contract/network.ts';
 import { bundleContent } from '#policies/desired/access.ts';
 import { rosterNodes } from './nodes.ts';
-import type { Store } from './open.ts';
+import { planned, type Store } from './open.ts';
 import { readSettings } from './settings.ts';
 
 /** Whose bundles a change can touch. */
@@ -59,8 +59,8 @@ export function refreshBundles(store: Store, scope: BundleScope, revision: numbe
 function devicesIn({ db }: Store, scope: BundleScope): DeviceRow[] {
   if (scope === 'all') return db.query<DeviceRow, []>(deviceRows).all();
   if ('userId' in scope)
-    return db.query<DeviceRow, [string]>(`${deviceRows} WHERE devices.user_id = ?`).all(scope.userId);
-  return db.query<DeviceRow, [string]>(`${deviceRows} WHERE devices.id = ?`).all(scope.deviceId);
+    return db.query<DeviceRow, [string]>(`${deviceRows} WHERE devices.user_id = ${planned}`).all(scope.userId);
+  return db.query<DeviceRow, [string]>(`${deviceRows} WHERE devices.id = ${planned}`).all(scope.deviceId);
 }
 
 /** A user's registered devices enter the snapshot at `revision`, or leave it with null. */

@@ -4,7 +4,7 @@ import { type CodeFacts, codeState } from '../decisions/codes.ts';
 import type { Result } from '../decisions/result.ts';
 import { audit } from './audit.ts';
 import { type Asked, type Condition, equal, type Page, readPage } from './listing.ts';
-import type { Store } from './open.ts';
+import { planned, type Store } from './open.ts';
 
 /** A code as it is kept: only its hash, and the signed statement that backs it. */
 export type StoredCode = CodeFacts & {
@@ -67,12 +67,12 @@ const toCode = (row: Row): StoredCode => ({
 });
 
 export function findCodeByHash({ db }: Store, hash: string): StoredCode | undefined {
-  const row = db.query<Row, [string]>(`${withHolder} WHERE codes.hash = ?`).get(hash);
+  const row = db.query<Row, [string]>(`${withHolder} WHERE codes.hash = ${planned}`).get(hash);
   return row === null ? undefined : toCode(row);
 }
 
 export function findCode({ db }: Store, id: string): StoredCode | undefined {
-  const row = db.query<Row, [string]>(`${withHolder} WHERE codes.id = ?`).get(id);
+  const row = db.query<Row, [string]>(`${withHolder} WHERE codes.id = ${planned}`).get(id);
   return row === null ? undefined : toCode(row);
 }
 

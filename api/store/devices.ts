@@ -7,7 +7,7 @@ import { restAddress } from './addresses.ts';
 import { audit } from './audit.ts';
 import { refreshBundles } from './bundles.ts';
 import { type Asked, type Condition, equal, holding, type Page, readPage } from './listing.ts';
-import type { Store } from './open.ts';
+import { planned, type Store } from './open.ts';
 import { raiseRevision } from './settings.ts';
 
 /** A registered device, without what nodes observe of it. */
@@ -97,7 +97,7 @@ function hasKey(keys: DeviceFilters['keys']): Condition {
 }
 
 export function findDevice({ db }: Store, id: string): StoredDevice | undefined {
-  const row = db.query<Row, [string]>(`${registered} AND devices.id = ?`).get(id);
+  const row = db.query<Row, [string]>(`${registered} AND devices.id = ${planned}`).get(id);
   return row === null ? undefined : toDevice(row);
 }
 

@@ -1,14 +1,13 @@
 import type { EnrolmentConfirmation, EnrolmentRequest } from '#contract/enrolment.ts';
 import { numberToIpv4 } from '#contract/network.ts';
-import { lowestFree, poolPlan } from '../decisions/addresses.ts';
 import { type CodeFacts, confirm, leaseEnd, redeem } from '../decisions/codes.ts';
 import type { Result } from '../decisions/result.ts';
-import { takenAddresses } from './addresses.ts';
+import { freeDeviceAddress } from './addresses.ts';
 import { audit, countAudited } from './audit.ts';
 import { contentFor, refreshBundles } from './bundles.ts';
 import { findCode, type StoredCode } from './codes.ts';
 import type { Store } from './open.ts';
-import { currentVersion, raiseRevision, readSettings } from './settings.ts';
+import { currentVersion, raiseRevision } from './settings.ts';
 import { findUser } from './users.ts';
 
 /** An address that is kept for one device until it confirms, or the device that has. Its id is the device's. */
@@ -64,7 +63,7 @@ function lease(store: Store, code: StoredCode, request: Omit<EnrolmentRequest, '
       reason: 'key-taken',
       detail: 'Make a new key pair; leave with the old device first if it is yours.',
     };
-  const address = lowestFree(poolPlan(readSettings(store).pool).devices, takenAddresses(store));
+  const address = freeDeviceAddress(store);
   if (address === undefined)
     return {
       ok: false,

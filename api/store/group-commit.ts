@@ -32,6 +32,8 @@ export function groupCommit(db: Database, batchSize: number) {
   const undoneListeners: (() => void)[] = [];
   let open: Batch | undefined;
   let isActing = false;
+  const savepoint = db.query('SAVEPOINT act');
+  const release = db.query('RELEASE act');
 
   const begin = (): Batch => {
     db.run('BEGIN IMMEDIATE');
@@ -85,7 +87,7 @@ export function groupCommit(db: Database, batchSize: number) {
     }
     try {
       db.run('ROLLBACK TO act');
-      db.run('RELEASE act');
+      release.run();
     } catch (cause) {
       fail(batch, cause);
     }
@@ -119,9 +121,9 @@ export function groupCommit(db: Database, batchSize: number) {
       let value: T;
       isActing = true;
       try {
-        db.run('SAVEPOINT act');
+        savepoint.run();
         value = act();
-        db.run('RELEASE act');
+        release.run();
       } catch (error) {
         batch.raised = raisedBefore;
         undo(batch, error);

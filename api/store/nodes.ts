@@ -4,10 +4,9 @@ import type { NodeList } from '#contract/lists.ts';
 import { numberToIpv4 } from '#contract/network.ts';
 import type { RosterNode } from '#contract/roster.ts';
 import type { Version } from '#contract/snapshot.ts';
-import { lowestFree, poolPlan } from '../decisions/addresses.ts';
 import { networksThrough } from '../decisions/policy-edits.ts';
 import type { Result } from '../decisions/result.ts';
-import { restAddress, takenAddresses } from './addresses.ts';
+import { freeNodeAddress, restAddress } from './addresses.ts';
 import { audit } from './audit.ts';
 import { refreshBundles } from './bundles.ts';
 import { type Asked, type Page, readPage } from './listing.ts';
@@ -95,7 +94,7 @@ export function addNode(store: Store, node: NewNode, actor: string, now: Date): 
       )
       .get({ publicKey: node.publicKey, agentKey: node.agentKey });
     if (keyTaken !== null) return { ok: false, reason: 'key-taken' };
-    const address = lowestFree(poolPlan(readSettings(store).pool).nodes, takenAddresses(store));
+    const address = freeNodeAddress(store);
     if (address === undefined) return { ok: false, reason: 'pool-exhausted', detail: 'No address is left for nodes.' };
     const { revision } = raiseRevision(store, now);
     db.query(

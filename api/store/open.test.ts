@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { testMaster } from '../test-kit/master.ts';
 import { audit } from './audit.ts';
 import { StorageError } from './errors.ts';
+import { migrations } from './migrations.ts';
 import { createStore, openStore, type Store } from './open.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-store-'));
@@ -23,7 +24,7 @@ describe('a store', () => {
     ['journal_mode', 'wal'],
     ['synchronous', 2],
     ['foreign_keys', 1],
-    ['user_version', 2],
+    ['user_version', migrations.length],
   ])('has %s %p, also when it is opened again', (pragma, value) => {
     const path = newPath();
     expect(setting(createStore(path), pragma)).toBe(value);

@@ -13,7 +13,21 @@ export function readSettings({ db }: Store): Settings {
     .get();
   if (row === null) throw new Error('the database has no settings: it was not made by init');
   const { revised_at: revisedAt, public_url: publicUrl, policy, ...rest } = row;
-  return { ...rest, revisedAt, publicUrl, policy: JSON.parse(policy) };
+  return { ...rest, revisedAt, publicUrl, policy: parsePolicy(policy) };
+}
+
+/** It is long, asked for by almost everything, and seldom another one than last time. */
+let lastParsed: { text: string; policy: Policy } | undefined;
+
+function parsePolicy(text: string): Policy {
+  if (lastParsed?.text !== text) lastParsed = { text, policy: JSON.parse(text) };
+  return lastParsed.policy;
+}
+
+export function readPool({ db }: Store): string {
+  const row = db.query<{ pool: string }, []>('SELECT pool FROM settings WHERE id = 1').get();
+  if (row === null) throw new Error('the database has no settings: it was not made by init');
+  return row.pool;
 }
 
 export function currentVersion({ db }: Store): Version {

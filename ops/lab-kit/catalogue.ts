@@ -1,4 +1,5 @@
 import type { Scenario } from './scenario.ts';
+import { enrol } from './scenarios/enrol.ts';
 import { firewall } from './scenarios/firewall.ts';
 import { lab } from './scenarios/lab.ts';
 import { memory } from './scenarios/memory.ts';
@@ -10,4 +11,4 @@ import { powerCycle } from './scenarios/power-cycle.ts';
 export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, powerCycle];
 
 /** Everything `ops/bench` knows. */
-export const benchmarks: readonly Scenario[] = [memory, firewall];
+export const benchmarks: readonly Scenario[] = [memory, firewall, enrol];
