@@ -95,6 +95,7 @@ describe.skipIf(obstacle !== undefined)('a node with real packets', () => {
       epoch: 1,
       revision,
       bundleRevision: 1,
+      trustVersion: 1,
       healthy: true,
     });
     revision += 1;

@@ -66,6 +66,7 @@ export async function runAgent(
   const cached = await cache.load();
   let snapshot: Snapshot | undefined = cached.snapshot;
   let bundles: readonly CachedBundle[] = cached.bundles;
+  let trust = cached.trust && cached.trustJws ? { version: cached.trust.version, jws: cached.trustJws } : undefined;
   let distrust = cached.closedBecause;
   let healthy = false;
   if (distrust !== undefined) log(`closed: ${distrust}`);
@@ -73,7 +74,7 @@ export async function runAgent(
   const refreshResponder = async () => {
     const node = snapshot?.nodes.find((candidate) => candidate.name === config.node);
     if (snapshot === undefined || node === undefined) return responder.close();
-    responder.update({ node: node.name, version: snapshot, devices: snapshot.devices, bundles, healthy });
+    responder.update({ node: node.name, version: snapshot, devices: snapshot.devices, bundles, trust, healthy });
     if (!hasAddress(node.tunnelAddress)) return;
     await responder.listen(node.tunnelAddress).catch((error: Error) => log(`answering probes: ${error.message}`));
   };
@@ -102,6 +103,10 @@ export async function runAgent(
       log,
       isStopped: () => stop.aborted,
       onOpen: () => outbox.sendAgain(distrust),
+      onTrust: (version, jws) => {
+        trust = { version, jws };
+        refreshResponder();
+      },
       onSnapshot: (next) => {
         snapshot = next;
         reconciler.aimFor(next);

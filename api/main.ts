@@ -4,8 +4,10 @@ import pino from 'pino';
 import * as v from 'valibot';
 import { Email } from '#contract/name.ts';
 import { Cidr } from '#contract/network.ts';
+import { addAcmeCommands } from './acme-commands.ts';
 import { poolProblem } from './decisions/addresses.ts';
 import { type ListenAddress, parseListen } from './decisions/listen.ts';
+import { addKeyCommands } from './keys-commands.ts';
 import { logLines } from './log-lines.ts';
 import { serve } from './serve.ts';
 import { type InitOptions, initialise } from './state/init.ts';
@@ -64,7 +66,8 @@ program
       { base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
       logLines(2),
     );
-    const serving = serve(await loadState(stateDir, batchSize === undefined ? {} : { batchSize }), listen, log);
+    const state = await loadState(stateDir, batchSize === undefined ? {} : { batchSize });
+    const serving = serve(state, stateDir, listen, log);
     log.info({ url: serving.url }, `listening on ${serving.url}`);
     const stop = async () => {
       await serving.stop();
@@ -74,6 +77,9 @@ program
     process.once('SIGTERM', stop);
     process.once('SIGINT', stop);
   });
+
+addKeyCommands(program);
+addAcmeCommands(program);
 
 try {
   await program.parseAsync();

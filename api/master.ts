@@ -3,16 +3,16 @@ import { type Published, publishedOf } from './fleet/published.ts';
 import { type Callers, callersOf } from './http/callers.ts';
 import type { FailureLog } from './http/errors.ts';
 import { type LimitSettings, type Limits, limitsOf } from './http/limits.ts';
-import type { WorkingKeyPair } from './keys/working-keys.ts';
+import type { SigningKeys } from './keys/working-keys.ts';
 import type { Releases } from './state/release.ts';
 import type { Store } from './store/open.ts';
 
 /** What the program hands to the application: state, keys, and every effect it may have. */
 export type Deps = {
   store: Store;
-  keys: { tokens: WorkingKeyPair; snapshots: WorkingKeyPair; bundles: WorkingKeyPair };
+  keys: SigningKeys;
   /** The root-signed list as it is served, and the root's thumbprint. */
-  trust: { jws: string; rootThumbprint: string };
+  trust: { readonly jws: string; readonly rootThumbprint: string };
   releases: Releases;
   limits: LimitSettings;
   /** How long an answer may wait for the nodes to follow. */
@@ -45,6 +45,6 @@ export function assemble(deps: Deps): Master {
     fleet,
     limits,
     published,
-    callers: callersOf({ store, tokens: keys.tokens, limits, addressOf, now }),
+    callers: callersOf({ store, keys, limits, addressOf, now }),
   };
 }

@@ -1,9 +1,12 @@
 import type { Logger } from 'pino';
+import { acmeKeeper } from './acme/keeper.ts';
 import { applicationOf } from './app.ts';
 import type { ListenAddress } from './decisions/listen.ts';
 import { letMachinesGo } from './fleet/machines.ts';
 import { defaultLimits } from './http/limits.ts';
 import { assemble } from './master.ts';
+import { masterPaths } from './state/layout.ts';
+import { liveCredentials } from './state/live.ts';
 import type { LoadedState } from './state/load.ts';
 import { committedVersion } from './store/settings.ts';
 
@@ -14,77 +17,107 @@ export type Serving = { url: string; stop(): Promise<void> };
 const convergenceMilliseconds = 2_000;
 /** Above every limit of a route, so that ours answers in words; beyond it Bun ends the request itself. */
 const largestBody = 8 * 1024 * 1024;
+/** How soon a renewal of keys or certificate is noticed. */
+const lookAtFilesMilliseconds = 2_000;
 const longestTimer = 2 ** 31 - 1;
 
 /** Puts the application behind TLS and WebSockets. The one place that knows sockets. */
-export function serve(state: LoadedState, listen: ListenAddress, log: Logger): Serving {
+export function serve(state: LoadedState, stateDir: string, listen: ListenAddress, log: Logger): Serving {
   const upgraded = new WeakSet<Request>();
+  const arrivedAt = new WeakMap<Request, Bun.Server<ChannelData>>();
+  const credentials = liveCredentials(stateDir, state);
+  const { keys, trust } = credentials.current;
   const master = assemble({
     ...state,
+    keys,
+    trust,
     limits: defaultLimits,
     convergenceMilliseconds,
     now: () => new Date(),
     log,
-    addressOf: (request) => server.requestIP(request)?.address ?? 'unknown',
+    addressOf: (request) => arrivedAt.get(request)?.requestIP(request)?.address ?? 'unknown',
     openChannel: (request, { node, expiresAt }) => {
       const data: ChannelData = { node, expiresAt, leave: () => {}, expiry: undefined };
-      if (!server.upgrade(request, { data })) return false;
+      if (!arrivedAt.get(request)?.upgrade(request, { data })) return false;
       upgraded.add(request);
       return true;
     },
   });
   const application = applicationOf(master);
 
-  const server = Bun.serve<ChannelData>({
-    hostname: listen.hostname,
-    port: listen.port,
-    tls: state.tls,
-    maxRequestBodySize: largestBody,
-    idleTimeout: 30,
-    async fetch(request) {
-      const started = performance.now();
-      const response = await application.handle(request);
-      const id = Bun.randomUUIDv7();
-      response.headers.set('x-request-id', id);
-      log.info(
-        {
-          id,
-          method: request.method,
-          // A path nobody serves may hold anything, a code in the wrong place included.
-          path: response.status === 404 ? undefined : new URL(request.url).pathname,
-          status: upgraded.has(request) ? 101 : response.status,
-          milliseconds: Math.round(performance.now() - started),
-        },
-        'request',
-      );
-      return upgraded.has(request) ? undefined : response;
-    },
-    websocket: {
-      maxPayloadLength: 1024,
-      idleTimeout: 60,
-      sendPings: true,
-      open(socket) {
-        const { data } = socket;
-        data.leave = master.fleet.join(data.node, socket);
-        data.expiry = setTimeout(
-          () => socket.close(4001, 'the token has expired'),
-          Math.min(longestTimer, Math.max(0, data.expiresAt.getTime() - Date.now())),
+  const open = (port: number) =>
+    Bun.serve<ChannelData>({
+      hostname: listen.hostname,
+      port,
+      reusePort: true,
+      tls: credentials.current.tls,
+      maxRequestBodySize: largestBody,
+      idleTimeout: 30,
+      async fetch(request, server) {
+        arrivedAt.set(request, server);
+        const started = performance.now();
+        const response = await application.handle(request);
+        const id = Bun.randomUUIDv7();
+        response.headers.set('x-request-id', id);
+        log.info(
+          {
+            id,
+            method: request.method,
+            // A path nobody serves may hold anything, a code in the wrong place included.
+            path: response.status === 404 ? undefined : new URL(request.url).pathname,
+            status: upgraded.has(request) ? 101 : response.status,
+            milliseconds: Math.round(performance.now() - started),
+          },
+          'request',
         );
-        socket.send(JSON.stringify(committedVersion(state.store)));
+        return upgraded.has(request) ? undefined : response;
       },
-      message() {
-        // Agents have nothing to say here; they report over HTTP.
+      websocket: {
+        maxPayloadLength: 1024,
+        idleTimeout: 60,
+        sendPings: true,
+        open(socket) {
+          const { data } = socket;
+          data.leave = master.fleet.join(data.node, socket);
+          data.expiry = setTimeout(
+            () => socket.close(4001, 'the token has expired'),
+            Math.min(longestTimer, Math.max(0, data.expiresAt.getTime() - Date.now())),
+          );
+          socket.send(JSON.stringify(committedVersion(state.store)));
+        },
+        message() {
+          // Agents have nothing to say here; they report over HTTP.
+        },
+        close({ data }) {
+          clearTimeout(data.expiry);
+          data.leave();
+        },
       },
-      close({ data }) {
-        clearTimeout(data.expiry);
-        data.leave();
+      error(error) {
+        log.error({ err: error }, 'a request failed outside the application');
+        return new Response(null, { status: 500 });
       },
-    },
-    error(error) {
-      log.error({ err: error }, 'a request failed outside the application');
-      return new Response(null, { status: 500 });
-    },
-  });
+    });
+  refuseTaken(listen);
+  let server = open(listen.port);
+
+  // Bun gives a server its certificate once, so another takes its place. What runs on the former goes on until it ends.
+  const showCertificate = () => {
+    const former = server;
+    server = open(former.port ?? listen.port);
+    former.stop();
+  };
+  const followFiles = async () => {
+    const renewed = await credentials.refresh();
+    if (renewed.tls) showCertificate();
+    if (renewed.keys) master.fleet.reconnectAll();
+    if (renewed.tls || renewed.keys) log.info(renewed, 'keys or certificate were renewed');
+  };
+  const acme = acmeKeeper(masterPaths(stateDir), log, () => new Date());
+  const following = setInterval(() => {
+    followFiles().catch((err) => log.error({ err }, 'renewed keys or certificate are not taken'));
+    acme.look().catch((err) => log.error({ err }, 'the settings for a certificate cannot be used'));
+  }, lookAtFilesMilliseconds);
 
   // Only now: who cannot listen has no business with the database.
   const machines = letMachinesGo(master);
@@ -93,10 +126,16 @@ export function serve(state: LoadedState, listen: ListenAddress, log: Logger): S
     url: server.url.href,
     async stop() {
       machines.stop();
+      clearInterval(following);
       master.fleet.closeAll();
       await Promise.race([server.stop(), Bun.sleep(3_000)]);
       await server.stop(true);
       state.store.close();
     },
   };
+}
+
+/** The port is shared for the moment in which one server follows another; with anybody else it must not be. */
+function refuseTaken({ hostname, port }: ListenAddress): void {
+  if (port !== 0) Bun.serve({ hostname, port, fetch: () => new Response() }).stop(true);
 }

@@ -31,9 +31,17 @@ export async function loadJoined(files: StateFiles): Promise<Joined | undefined>
     throw corrupt(`${files.directory}/${name}`, cause);
   };
   const trust = await verifyTrustList(trustJws.trim(), membership.root).catch(unreadable('trust.jws'));
+  const keys = { wireguard, credential };
   const expected = { deviceKey: wireguard.publicKey, notOlderThan: undefined };
-  const bundle = await verifyBundle(bundleJws, trust, expected, 'accepted before').catch(unreadable('bundle.jws'));
-  return { membership, keys: { wireguard, credential }, trust, bundle };
+  const readBundle = (by: TrustList) => verifyBundle(bundleJws, by, expected, 'accepted before');
+  try {
+    return { membership, keys, trust, bundle: await readBundle(trust) };
+  } catch (cause) {
+    const nextJws = await files.nextTrust();
+    if (nextJws === undefined) return unreadable('bundle.jws')(cause);
+    const next = await verifyTrustList(nextJws.trim(), membership.root).catch(unreadable('trust.next.jws'));
+    return { membership, keys, trust: next, bundle: await readBundle(next).catch(unreadable('bundle.jws')) };
+  }
 }
 
 /** @throws ClientFailure when this device has not joined. */

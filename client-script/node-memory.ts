@@ -23,6 +23,8 @@ export type NodeMemory = {
   answer?: ProbeAnswer;
   /** In how many looks in a row the node was silent, and what had come from it by the first of them. */
   silence?: { looks: number; receivedBytes: number };
+  /** When its list of keys was last asked for. */
+  keysTriedAt?: number;
   /** The version of a bundle fetched in vain, and when. */
   vain?: { version: Version; at: number };
 };

@@ -83,6 +83,22 @@ export class StateFiles {
     return this.write(`${name}.jws`, `${jws}\n`);
   }
 
+  /**
+   * Replaces both, of which neither may fit the other's predecessor. Cut short in between, the bundle fits one of the
+   * two lists that are there then: see {@link nextTrust}.
+   */
+  async saveTogether({ trust, bundle }: { trust: string; bundle: string }): Promise<void> {
+    await this.write('trust.next.jws', `${trust}\n`);
+    await this.saveSigned('bundle', bundle);
+    await this.saveSigned('trust', trust);
+    await rm(join(this.directory, 'trust.next.jws'), { force: true });
+  }
+
+  /** The list that was about to take the place of the other when something cut in. */
+  nextTrust(): Promise<string | undefined> {
+    return this.read('trust.next.jws');
+  }
+
   /** What the watcher last saw; undefined when there is none or it cannot be read, for it is only a report. */
   async report<T>(schema: v.GenericSchema<unknown, T>): Promise<T | undefined> {
     try {

@@ -5,9 +5,8 @@ import { compareVersions } from '#contract/snapshot.ts';
 import type { ObservedPeer } from '#contract/wg.ts';
 import { verifyBundle } from './bundle.ts';
 import { desire } from './connect.ts';
-import { ClientFailure, messageOf } from './failure.ts';
-import { fetchBundle } from './fetch-bundle.ts';
-import { openMaster } from './master.ts';
+import { messageOf } from './failure.ts';
+import { fetchSigned } from './fetch-signed.ts';
 import { type Joined, mustBeJoined } from './membership.ts';
 import {
   endpointFor,
@@ -22,6 +21,7 @@ import type { Platform } from './platform/platform.ts';
 import { openProber, type Prober } from './probe.ts';
 import { ProcessFile } from './process-file.ts';
 import type { StateFiles } from './state-files.ts';
+import { verifyTrustList } from './trust.ts';
 import { type DesiredPeer, interfaceName, tunnelMtu } from './tunnel.ts';
 import { planTunnel, setPeer } from './tunnel-plan.ts';
 import type { WatchReport } from './watch-report.ts';
@@ -32,7 +32,8 @@ const secondLookMs = 500;
 const askLimitMs = 1_500;
 /** Hints wake the watcher no more often than this. */
 const shortestPauseMs = 200;
-const trustPatienceMs = 60_000;
+/** A node whose list of keys was not taken is asked for it again after this. */
+const keysPatienceMs = 10_000;
 
 export type Watching = { platform: Platform; files: StateFiles; now: () => number; log: (line: string) => void };
 
@@ -66,7 +67,6 @@ class Watcher {
   private joined: Joined;
   private readonly memories = new Map<Name, NodeMemory>();
   private prober: { address: string; open: Prober } | undefined;
-  private trustTriedAt = Number.NEGATIVE_INFINITY;
   private wake: () => void = () => undefined;
   private isWoken = false;
   private readonly closing = new AbortController();
@@ -84,6 +84,7 @@ class Watcher {
     try {
       await this.repair();
       await this.askNodes();
+      await this.renewKeys(problems);
       if (await this.renewBundle(problems)) await this.repair();
     } catch (error) {
       problems.push(messageOf(error));
@@ -195,8 +196,7 @@ class Watcher {
       if (!offersNewer(this.joined.bundle, memory, performance.now()) || memory.answer === undefined) continue;
       const version = offeredVersion(memory.answer);
       try {
-        const jws = await fetchBundle(node.tunnelAddress, this.joined.bundle.address, this.closing.signal);
-        if (await this.accept(jws.trim())) return true;
+        if (await this.accept(await this.fetch('bundle', node))) return true;
       } catch (error) {
         problems.push(`the bundle from ${node.name} was not taken: ${messageOf(error)}`);
       }
@@ -205,40 +205,45 @@ class Watcher {
     return false;
   }
 
+  private fetch(what: 'bundle' | 'trust', { tunnelAddress }: Bundle['nodes'][number]): Promise<string> {
+    return fetchSigned(what, { tunnelAddress, from: this.joined.bundle.address }, this.closing.signal);
+  }
+
+  /** Where a node has a newer list of keys, it is taken over together with the bundle that it vouches for. */
+  private async renewKeys(problems: string[]): Promise<void> {
+    for (const node of this.joined.bundle.nodes) {
+      const { trust, bundle: before, keys } = this.joined;
+      const memory = this.memoryOf(node.name);
+      if ((memory.answer?.trustVersion ?? 0) <= trust.version) continue;
+      if (performance.now() - (memory.keysTriedAt ?? Number.NEGATIVE_INFINITY) < keysPatienceMs) continue;
+      this.memories.set(node.name, { ...memory, keysTriedAt: performance.now() });
+      try {
+        const trustJws = await this.fetch('trust', node);
+        const next = await verifyTrustList(trustJws, this.joined.membership.root);
+        if (next.version <= trust.version) continue;
+        const bundleJws = await this.fetch('bundle', node);
+        const expected = { deviceKey: keys.wireguard.publicKey, notOlderThan: before };
+        const bundle = await verifyBundle(bundleJws, next, expected, { at: this.watching.now() });
+        await this.watching.files.saveTogether({ trust: trustJws, bundle: bundleJws });
+        this.joined = { ...this.joined, trust: next, bundle };
+        await this.moveEndpoints(before, bundle);
+        this.watching.log(`the list of keys ${next.version} is in force`);
+      } catch (error) {
+        problems.push(`the list of keys from ${node.name} was not taken: ${messageOf(error)}`);
+      }
+    }
+  }
+
   private async accept(jws: string): Promise<boolean> {
     const { files, log } = this.watching;
-    const before = this.joined.bundle;
-    const bundle = await this.verify(jws);
+    const { bundle: before, keys, trust } = this.joined;
+    const expected = { deviceKey: keys.wireguard.publicKey, notOlderThan: before };
+    const bundle = await verifyBundle(jws, trust, expected, { at: this.watching.now() });
     if (compareVersions(bundle, before) <= 0) return false;
     await files.saveSigned('bundle', jws);
     this.joined = { ...this.joined, bundle };
     await this.moveEndpoints(before, bundle);
     log(`bundle ${bundle.epoch}-${bundle.revision} is in force`);
-    return true;
-  }
-
-  private async verify(jws: string): Promise<Bundle> {
-    const { now } = this.watching;
-    const { bundle, keys, trust } = this.joined;
-    const expected = { deviceKey: keys.wireguard.publicKey, notOlderThan: bundle };
-    try {
-      return await verifyBundle(jws, trust, expected, { at: now() });
-    } catch (error) {
-      if (!(error instanceof ClientFailure) || error.code !== 'key-unknown' || !(await this.renewTrust())) throw error;
-      return verifyBundle(jws, this.joined.trust, expected, { at: now() });
-    }
-  }
-
-  /** A new working key is in a newer list of the same root. @returns whether there is one now. */
-  private async renewTrust(): Promise<boolean> {
-    const { membership, trust } = this.joined;
-    if (performance.now() - this.trustTriedAt < trustPatienceMs) return false;
-    this.trustTriedAt = performance.now();
-    const master = await openMaster(new URL(membership.master), membership.root);
-    master.close();
-    if (master.trust.version <= trust.version) return false;
-    await this.watching.files.saveSigned('trust', master.trustJws);
-    this.joined = { ...this.joined, trust: master.trust };
     return true;
   }
 

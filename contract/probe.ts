@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { Count, Name } from './name.ts';
 
-/** The agent's in-tunnel port on its tunnel address: UDP answers probes, TCP serves the asker's bundle over HTTP. */
+/** The agent's in-tunnel port on its tunnel address: UDP answers probes, TCP serves the asker's bundle and the list of keys over HTTP. */
 export const agentPort = 51_830;
 
 /** A probe is padded to this many bytes, so that no answer is larger than its question. */
@@ -11,13 +11,17 @@ export const probeBytes = 512;
 export const ProbeRequest = v.object({ nonce: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)) });
 export type ProbeRequest = v.InferOutput<typeof ProbeRequest>;
 
-/** `bundleRevision` is the asker's, found by the source address inside the tunnel. */
+/**
+ * `bundleRevision` is the asker's, found by the source address inside the tunnel; `trustVersion` that of the list of
+ * keys which this node can give.
+ */
 export const ProbeAnswer = v.object({
   nonce: ProbeRequest.entries.nonce,
   node: Name,
   epoch: Count,
   revision: Count,
   bundleRevision: Count,
+  trustVersion: v.exactOptional(Count),
   healthy: v.boolean(),
 });
 export type ProbeAnswer = v.InferOutput<typeof ProbeAnswer>;

@@ -69,7 +69,7 @@ bootstrap_apt() {
 }
 
 node_programs='wg:wireguard-tools wireguard-go:wireguard-go iptables:iptables ipset:ipset ip:iproute2 openssl:openssl'
-lab_programs='sysctl:procps pgrep:procps systemctl:systemd conntrack:conntrack nft:nftables ping:iputils-ping curl:curl unshare:util-linux setpriv:util-linux script:bsdutils'
+lab_programs='pebble:pebble sysctl:procps pgrep:procps systemctl:systemd conntrack:conntrack nft:nftables ping:iputils-ping curl:curl unshare:util-linux setpriv:util-linux script:bsdutils'
 case "${postern_for:-lab}" in
   tools) programs= ;;
   node) programs=$node_programs ;;

@@ -47,6 +47,15 @@ export async function verifySnapshot(text: string, trust: TrustList, at?: Date):
   });
 }
 
+/** The key that a text says it is signed with; undefined when it says nothing. Nothing is checked. */
+export function signerOf(text: string): string | undefined {
+  try {
+    return decodeProtectedHeader(text).kid;
+  } catch {
+    return undefined;
+  }
+}
+
 async function verifyWorking(text: string, trust: TrustList, use: KeyUse, typ: string) {
   const header = v.parse(SignedHeader, decodeProtectedHeader(text));
   if (header.typ !== typ) throw new TrustError(`a text of type ${header.typ} stands where ${typ} should`);

@@ -27,6 +27,8 @@ export class SnapshotRefused extends Error {
 
 export type Cached = {
   trust: TrustList | undefined;
+  /** The same as it was signed. */
+  trustJws: string | undefined;
   snapshot: Snapshot | undefined;
   bundles: readonly CachedBundle[];
   /** Why there is no snapshot, for people; absent when there is one. */
@@ -72,22 +74,35 @@ export function openCache(paths: AgentPaths, root: string): Cache {
   return {
     async load() {
       let trust: TrustList | undefined;
+      let trustText: string | undefined;
       try {
-        const trustText = await readFileIfPresent(paths.trust);
+        trustText = await readFileIfPresent(paths.trust);
         const snapshotText = await readFileIfPresent(paths.snapshot);
         if (trustText !== undefined) trust = await verifyTrust(trustText, root);
         const known = await readHighWater();
         if (snapshotText === undefined || trust === undefined)
-          return { trust, snapshot: undefined, bundles: [], closedBecause: 'no snapshot was fetched yet' };
+          return {
+            trust,
+            trustJws: trustText,
+            snapshot: undefined,
+            bundles: [],
+            closedBecause: 'no snapshot was fetched yet',
+          };
         const snapshot = await verifySnapshot(snapshotText, trust);
         refuseOlder(snapshot, known);
         refuseContradictions(snapshot);
         await raise({ epoch: snapshot.epoch, revision: snapshot.revision });
-        return { trust, snapshot, bundles: await readBundles(paths.bundles) };
+        return { trust, trustJws: trustText, snapshot, bundles: await readBundles(paths.bundles) };
       } catch (error) {
         highWater ??= await recoveredHighWater(paths, trust);
         const reason = error instanceof Error ? error.message : String(error);
-        return { trust, snapshot: undefined, bundles: [], closedBecause: `the cache cannot be used: ${reason}` };
+        return {
+          trust,
+          trustJws: trustText,
+          snapshot: undefined,
+          bundles: [],
+          closedBecause: `the cache cannot be used: ${reason}`,
+        };
       }
     },
 

@@ -1,7 +1,7 @@
 import type { CachedBundle } from '#contract/agent.ts';
 import { compareVersions, type Snapshot } from '#contract/snapshot.ts';
 import type { TrustList } from '#contract/trust.ts';
-import { TrustError } from '../formats/signed.ts';
+import { signerOf, TrustError } from '../formats/signed.ts';
 import { type Cache, SnapshotRefused, versionText } from './cache.ts';
 import type { Master } from './master.ts';
 
@@ -11,6 +11,8 @@ export type Follow = {
   now: () => Date;
   /** The master can be reached, for the first time or again. */
   onOpen: () => void;
+  /** The list of keys, verified, as it was signed. */
+  onTrust: (version: number, jws: string) => void;
   /** A verified snapshot, newer than or the same as the one before. */
   onSnapshot: (snapshot: Snapshot) => void;
   onBundles: (bundles: readonly CachedBundle[]) => void;
@@ -29,7 +31,9 @@ const retryMs = { first: 500, most: 5_000 };
 export async function followMaster(follow: Follow, cached: Snapshot | undefined, bundles: readonly CachedBundle[]) {
   const state: State = {
     snapshot: cached,
+    etag: undefined,
     bundlesOf: undefined,
+    bundlesTrust: undefined,
     isRefusing: false,
     bundles: new Map(bundles.map((bundle) => [bundle.publicKey, bundle])),
   };
@@ -54,8 +58,12 @@ export async function followMaster(follow: Follow, cached: Snapshot | undefined,
 
 type State = {
   snapshot: Snapshot | undefined;
+  /** Of the snapshot, as the master gave it; it changes with the key that signs, too. */
+  etag: string | undefined;
   /** The version whose bundles were fetched; behind the snapshot's after a failure in between. */
   bundlesOf: string | undefined;
+  /** The version of the list of keys that the bundles were last held against. */
+  bundlesTrust: number | undefined;
   bundles: Map<string, CachedBundle>;
   /** The newest snapshot was refused. Any notice may mean that there is a better one. */
   isRefusing: boolean;
@@ -68,7 +76,12 @@ function isRefusal(error: unknown): error is TrustError | SnapshotRefused {
 /** One life of the channel: ends, by throwing or returning, when the connection does. */
 async function followOnce(follow: Follow, state: State, onOpen: () => void): Promise<void> {
   const { master, cache } = follow;
-  let trust: TrustList = await master.fetchTrust((text) => cache.keepTrust(text));
+  const keep = async (text: string) => {
+    const list = await cache.keepTrust(text);
+    follow.onTrust(list.version, text);
+    return list;
+  };
+  let trust: TrustList = await master.fetchTrust(keep);
   let wake = Promise.withResolvers<void>();
   const channel = await master.openChannel((notice) => {
     const isKnown = state.snapshot !== undefined && compareVersions(notice, state.snapshot) === 0;
@@ -85,6 +98,7 @@ async function followOnce(follow: Follow, state: State, onOpen: () => void): Pro
   try {
     while (ended === undefined && !follow.isStopped()) {
       try {
+        forgetBundlesSignedBefore(state, trust);
         await fetchNewer(follow, state, trust);
       } catch (error) {
         if (!isRefusal(error)) throw error;
@@ -92,7 +106,9 @@ async function followOnce(follow: Follow, state: State, onOpen: () => void): Pro
         follow.log(error.message);
         follow.onProblem(error.message);
         // The snapshot may be signed by a key that is newer than the list we have.
-        trust = await master.fetchTrust((text) => cache.keepTrust(text));
+        const known = trust.version;
+        trust = await master.fetchTrust(keep);
+        if (trust.version > known) continue;
       }
       const timer = setTimeout(() => wake.resolve(), 15_000 + Math.random() * 15_000);
       await wake.promise;
@@ -107,9 +123,10 @@ async function followOnce(follow: Follow, state: State, onOpen: () => void): Pro
 
 async function fetchNewer(follow: Follow, state: State, trust: TrustList): Promise<void> {
   const { master, cache, now } = follow;
-  const text = await master.fetchSnapshot(state.snapshot && versionText(state.snapshot));
-  if (text !== undefined) {
-    const snapshot = await cache.keepSnapshot(text, trust, now());
+  const answer = await master.fetchSnapshot(state.etag);
+  if (answer !== undefined) {
+    const snapshot = await cache.keepSnapshot(answer.text, trust, now());
+    state.etag = answer.etag;
     // Revisions of another epoch say nothing about this one's.
     if (snapshot.epoch !== state.snapshot?.epoch) state.bundles.clear();
     state.snapshot = snapshot;
@@ -121,6 +138,18 @@ async function fetchNewer(follow: Follow, state: State, trust: TrustList): Promi
   if (snapshot === undefined || state.bundlesOf === versionText(snapshot)) return;
   await refreshBundles(follow, state, snapshot);
   state.bundlesOf = versionText(snapshot);
+}
+
+/** After a renewal of keys all bundles are signed anew; those signed before are good for a short time only. */
+function forgetBundlesSignedBefore(state: State, { version, keys }: TrustList): void {
+  if (state.bundlesTrust === version) return;
+  state.bundlesTrust = version;
+  const current = keys.find(({ use }) => use === 'bundles')?.kid;
+  for (const [device, { bundle }] of state.bundles) {
+    if (signerOf(bundle) === current) continue;
+    state.bundles.delete(device);
+    state.bundlesOf = undefined;
+  }
 }
 
 /** After the snapshot is on its way, never before: nobody waits for bundles to be let in or thrown out. */

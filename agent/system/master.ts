@@ -15,8 +15,8 @@ export interface Master {
    * Nothing else can be asked before this has succeeded once.
    */
   fetchTrust(keep: (text: string) => Promise<TrustList>): Promise<TrustList>;
-  /** The signed snapshot, or undefined when it still is the one with this tag. */
-  fetchSnapshot(etag: string | undefined): Promise<string | undefined>;
+  /** The signed snapshot with its entity tag, or undefined when it still is the one with this tag. */
+  fetchSnapshot(etag: string | undefined): Promise<{ text: string; etag: string | undefined } | undefined>;
   /** The bundles that are newer than a revision. */
   fetchBundles(after: number): Promise<readonly CachedBundle[]>;
   report(report: AgentReport): Promise<void>;
@@ -102,9 +102,10 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
     },
 
     async fetchSnapshot(etag) {
-      const headers: Record<string, string> = etag === undefined ? {} : { 'if-none-match': `"${etag}"` };
+      const headers: Record<string, string> = etag === undefined ? {} : { 'if-none-match': etag };
       const answer = await askWithToken({ method: 'GET', path: '/v1/agent/snapshot', headers });
-      return expectStatus(answer, [200, 304], 'the snapshot').status === 304 ? undefined : answer.body.trim();
+      if (expectStatus(answer, [200, 304], 'the snapshot').status === 304) return undefined;
+      return { text: answer.body.trim(), etag: answer.headers.etag };
     },
 
     async fetchBundles(after) {

@@ -3,7 +3,14 @@ import { createSocket } from 'node:dgram';
 import { agentPort, encodeProbe, probeBytes } from '#contract/probe.ts';
 import { type Known, openResponder, probeAnswer } from './responder.ts';
 
-const known: Known = { node: 'n1', version: { epoch: 1, revision: 9 }, devices: [], bundles: [], healthy: true };
+const known: Known = {
+  node: 'n1',
+  version: { epoch: 1, revision: 9 },
+  devices: [],
+  bundles: [],
+  trust: { version: 3, jws: 'list' },
+  healthy: true,
+};
 const asker = { publicKey: 'ANA', bundle: { publicKey: 'ANA', revision: 4, bundle: 'jws' } };
 const answer = (message: string) => probeAnswer(Buffer.from(message), known, asker)?.toString();
 
@@ -15,6 +22,7 @@ describe('probeAnswer', () => {
       epoch: 1,
       revision: 9,
       bundleRevision: 4,
+      trustVersion: 3,
       healthy: true,
     }));
 

@@ -15,6 +15,8 @@ export type Known = {
   version: Version;
   devices: readonly Pick<RosterDevice, 'address' | 'publicKey'>[];
   bundles: readonly CachedBundle[];
+  /** The list of keys that the root signed. It is no secret, and worth nothing unless the asker has pinned that root. */
+  trust: { version: number; jws: string } | undefined;
   healthy: boolean;
 };
 
@@ -87,9 +89,10 @@ export function openResponder(log: (line: string) => void, onArrival: () => void
       udp.on('message', (message, from) => answerProbe(udp, message, from.address, from.port));
       udp.on('error', (error) => log(`probes: ${error.message}`));
       try {
-        const tcp = await listenTcp(address, (asker) =>
-          mayAnswer(asker) ? askers.get(asker)?.bundle?.bundle : 'later',
-        );
+        const tcp = await listenTcp(address, (path, asker) => {
+          if (!mayAnswer(asker)) return 'later';
+          return path === '/v1/trust' ? known?.trust?.jws : askers.get(asker)?.bundle?.bundle;
+        });
         bound = { address, udp, tcp };
       } catch (error) {
         udp.close();
@@ -117,6 +120,7 @@ export function probeAnswer(message: Buffer, known: Known, asker: Asker): Buffer
     revision: known.version.revision,
     // What can be fetched here now; a larger number would only be asked for in vain.
     bundleRevision: asker.bundle?.revision ?? 0,
+    ...(known.trust === undefined ? {} : { trustVersion: known.trust.version }),
     healthy: known.healthy,
   };
   const text = Buffer.from(JSON.stringify(answer));
@@ -143,7 +147,9 @@ function bindUdp(address: Ipv4): Promise<Socket> {
   });
 }
 
-function listenTcp(address: Ipv4, bundleFor: (asker: Ipv4) => string | 'later' | undefined): Promise<Server> {
+type Path = '/v1/bundle' | '/v1/trust';
+
+function listenTcp(address: Ipv4, textFor: (path: Path, asker: Ipv4) => string | 'later' | undefined): Promise<Server> {
   const server = createServer(
     { requestTimeout: 5_000, headersTimeout: 5_000, keepAliveTimeout: 1_000 },
     (request, response) => {
@@ -155,12 +161,13 @@ function listenTcp(address: Ipv4, bundleFor: (asker: Ipv4) => string | 'later' |
         const document = problem(code);
         send(document.status, 'application/problem+json', JSON.stringify(document));
       };
-      if (request.url !== '/v1/bundle') return refuse('not-found');
-      if (request.method !== 'GET') return refuse('method-not-allowed');
-      const bundle = bundleFor(request.socket.remoteAddress ?? '');
-      if (bundle === 'later') return refuse('too-many-requests');
-      if (bundle === undefined) return refuse('not-found');
-      send(200, 'application/jose', bundle);
+      const { url, method, socket } = request;
+      if (url !== '/v1/bundle' && url !== '/v1/trust') return refuse('not-found');
+      if (method !== 'GET') return refuse('method-not-allowed');
+      const text = textFor(url, socket.remoteAddress ?? '');
+      if (text === 'later') return refuse('too-many-requests');
+      if (text === undefined) return refuse('not-found');
+      send(200, 'application/jose', text);
     },
   );
   return new Promise((resolve, reject) => {

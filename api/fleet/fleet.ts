@@ -43,6 +43,11 @@ export function newFleet() {
       observed.delete(node);
       for (const channel of ofNode) channel.close(4003, 'this node was removed');
     },
+    /** Has the agents connect anew: they look at the list of keys whenever they do. */
+    reconnectAll(): void {
+      for (const ofNode of channels.values())
+        for (const channel of ofNode) channel.close(1012, 'the keys were renewed');
+    },
     closeAll(): void {
       for (const ofNode of channels.values()) for (const channel of ofNode) channel.close(1001, 'the master stops');
       channels.clear();

@@ -1,6 +1,6 @@
-import type { Version } from '#contract/snapshot.ts';
+import { compareVersions, type Version } from '#contract/snapshot.ts';
 import { signBundle, signSnapshot } from '../keys/signed.ts';
-import type { WorkingKeyPair } from '../keys/working-keys.ts';
+import type { SigningKeys } from '../keys/working-keys.ts';
 import { bundleOf, bundlesSince, type DatedBundle } from '../store/bundles.ts';
 import type { Store } from '../store/open.ts';
 import { currentVersion } from '../store/settings.ts';
@@ -8,27 +8,30 @@ import { readSnapshot } from '../store/snapshot.ts';
 
 export type Published = ReturnType<typeof publishedOf>;
 
-/** The signed snapshot and bundles, each signed once while it is current. */
-export function publishedOf(store: Store, keys: { snapshots: WorkingKeyPair; bundles: WorkingKeyPair }) {
-  let snapshot: { version: Version; jws: Promise<string> } | undefined;
-  const bundles = new Map<string, { revision: number; epoch: number; jws: Promise<string> }>();
+/** The signed snapshot and bundles, each signed once while it and its key are current. */
+export function publishedOf(store: Store, keys: Pick<SigningKeys, 'snapshots' | 'bundles'>) {
+  let snapshot: { version: Version; kid: string; jws: Promise<string> } | undefined;
+  const bundles = new Map<string, { revision: number; epoch: number; kid: string; jws: Promise<string> }>();
 
   const signed = (bundle: DatedBundle, epoch: number): Promise<string> => {
     const known = bundles.get(bundle.deviceId);
-    if (known?.revision === bundle.revision && known.epoch === epoch) return known.jws;
+    const { kid } = keys.bundles;
+    if (known?.revision === bundle.revision && known.epoch === epoch && known.kid === kid) return known.jws;
     const { revision, issuedAt, content } = bundle;
     const jws = signBundle({ epoch, revision, issuedAt, ...content }, keys.bundles);
-    bundles.set(bundle.deviceId, { revision, epoch, jws });
+    bundles.set(bundle.deviceId, { revision, epoch, kid, jws });
     return jws;
   };
 
   return {
-    async snapshot(): Promise<{ version: Version; jws: string }> {
+    /** `tag` is another with each version and with each key: who asks by it gets what a newer key signed. */
+    async snapshot(): Promise<{ tag: string; jws: string }> {
       const version = currentVersion(store);
-      if (snapshot?.version.epoch !== version.epoch || snapshot.version.revision !== version.revision)
-        snapshot = { version, jws: signSnapshot(readSnapshot(store), keys.snapshots) };
+      const { kid } = keys.snapshots;
+      if (snapshot === undefined || compareVersions(snapshot.version, version) !== 0 || snapshot.kid !== kid)
+        snapshot = { version, kid, jws: signSnapshot(readSnapshot(store), keys.snapshots) };
       const { jws } = snapshot;
-      return { version, jws: await jws };
+      return { tag: `${version.epoch}-${version.revision}-${kid.slice(0, 8)}`, jws: await jws };
     },
     /** A device's newest bundle, reserved devices included. */
     async bundleOf(deviceId: string): Promise<string | undefined> {

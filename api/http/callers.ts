@@ -1,7 +1,7 @@
 import type { User } from '#contract/admin.ts';
 import { type Act, may } from '../decisions/permissions.ts';
 import { claimedKind, type EnrolmentClaims, verifyAccessToken, verifyEnrolmentToken } from '../keys/tokens.ts';
-import type { WorkingKeyPair } from '../keys/working-keys.ts';
+import type { SigningKeys, TokenKey } from '../keys/working-keys.ts';
 import { userOfToken } from '../store/api-tokens.ts';
 import { findDevice, type StoredDevice } from '../store/devices.ts';
 import { findNode, type StoredNode } from '../store/nodes.ts';
@@ -29,7 +29,7 @@ export type Callers = ReturnType<typeof callersOf>;
 /** Recognises callers once for each request, before its body is read; routes then ask for the kind they serve. */
 export function callersOf(parts: {
   store: Store;
-  tokens: WorkingKeyPair;
+  keys: Pick<SigningKeys, 'tokens'>;
   limits: Limits;
   addressOf: (request: Request) => string;
   now: () => Date;
@@ -99,7 +99,7 @@ function isKind<K extends CallerKind>(caller: Caller, kind: K): caller is Extrac
 
 async function standingOf(
   request: Request,
-  { store, tokens, now }: { store: Store; tokens: WorkingKeyPair; now: () => Date },
+  { store, keys, now }: { store: Store; keys: Pick<SigningKeys, 'tokens'>; now: () => Date },
 ): Promise<Standing> {
   const header = request.headers.get('authorization');
   if (header === null) return { state: 'missing' };
@@ -111,11 +111,11 @@ async function standingOf(
       return user === undefined ? undefined : { kind: 'user', user };
     });
   }
-  return standingOfJwt(token, store, tokens, now());
+  return standingOfJwt(token, store, keys.tokens, now());
 }
 
 /** The type in the header only tells what to check the token as; the check is complete for each kind. */
-async function standingOfJwt(token: string, store: Store, tokens: WorkingKeyPair, now: Date): Promise<Standing> {
+async function standingOfJwt(token: string, store: Store, tokens: TokenKey, now: Date): Promise<Standing> {
   const kind = claimedKind(token);
   if (kind === undefined) return invalid;
   if (kind === 'enrolment') {

@@ -1,10 +1,18 @@
-import { X509Certificate } from 'node:crypto';
+import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { sha256Base64url } from '../formats/hash.ts';
 
 /** SHA-256 of the certificate's SubjectPublicKeyInfo (DER), as clients compare it; the first certificate of a chain. */
 export function spkiHash(certificatePem: string): string {
-  const der = new X509Certificate(certificatePem).publicKey.export({ type: 'spki', format: 'der' });
-  return sha256Base64url(der);
+  return hashOf(new X509Certificate(certificatePem).publicKey);
+}
+
+/** The same of the public half of a private key (PEM). */
+export function spkiHashOfKey(privateKeyPem: string): string {
+  return hashOf(createPublicKey(privateKeyPem));
+}
+
+function hashOf(publicKey: KeyObject): string {
+  return sha256Base64url(publicKey.export({ type: 'spki', format: 'der' }));
 }
 
 /**

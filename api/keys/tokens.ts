@@ -1,6 +1,6 @@
 import { type CryptoKey, decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { signedTypes } from '#contract/trust.ts';
-import { importEd25519, publicJwk, type WorkingKeyPair } from './working-keys.ts';
+import { importEd25519, publicJwk, type TokenKey, type WorkingKeyPair } from './working-keys.ts';
 
 /** The JWTs that the master makes for itself and for others, and those that others sign to show who they are. */
 
@@ -32,7 +32,7 @@ export function signCodeBacking(claims: CodeClaims, expiresAt: Date, key: Workin
     .sign(key.sign);
 }
 
-export async function verifyCodeBacking(jwt: string, key: WorkingKeyPair, now: Date): Promise<Verified<CodeClaims>> {
+export async function verifyCodeBacking(jwt: string, key: TokenKey, now: Date): Promise<Verified<CodeClaims>> {
   const verified = await verifyOurs(jwt, 'code', signedTypes.code, key, now);
   if (!verified.ok) return verified;
   const { jti, sub, hash, epoch } = verified.claims;
@@ -60,11 +60,7 @@ export function signEnrolmentToken(
     .sign(key.sign);
 }
 
-export async function verifyEnrolmentToken(
-  jwt: string,
-  key: WorkingKeyPair,
-  now: Date,
-): Promise<Verified<EnrolmentClaims>> {
+export async function verifyEnrolmentToken(jwt: string, key: TokenKey, now: Date): Promise<Verified<EnrolmentClaims>> {
   const verified = await verifyOurs(jwt, 'enrolment', signedTypes.enrolment, key, now);
   if (!verified.ok) return verified;
   const { sub, jti } = verified.claims;
@@ -94,7 +90,7 @@ export async function signAccessToken(
 export async function verifyAccessToken(
   kind: 'agent' | 'device',
   jwt: string,
-  key: WorkingKeyPair,
+  key: TokenKey,
   now: Date,
 ): Promise<Verified<AccessClaims>> {
   const verified = await verifyOurs(jwt, kind, signedTypes[kind], key, now);
@@ -150,12 +146,14 @@ function verifyOurs(
   jwt: string,
   audience: string,
   typ: string,
-  key: WorkingKeyPair,
+  key: TokenKey,
   now: Date,
 ): Promise<Verified<JWTPayload>> {
-  const keyOf = (header: { kid?: string }): CryptoKey => {
-    if (header.kid !== key.kid) throw new errors.JWKSNoMatchingKey();
-    return key.verify;
+  const keyOf = ({ kid }: { kid?: string }): CryptoKey => {
+    if (kid === key.kid) return key.verify;
+    const retired = key.retired?.find((candidate) => candidate.kid === kid);
+    if (retired === undefined || Date.parse(retired.notAfter) < now.getTime()) throw new errors.JWKSNoMatchingKey();
+    return retired.verify;
   };
   return verify(jwt, keyOf, { issuer, audience, typ, currentDate: now, requiredClaims: ['exp', 'iat', 'sub', 'jti'] });
 }

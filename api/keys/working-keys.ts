@@ -17,6 +17,16 @@ export type KeyFile = v.InferOutput<typeof KeyFile>;
 /** A key in memory, ready to sign and to check its own signatures. */
 export type WorkingKeyPair = { kid: string; x: string; notAfter: string; sign: CryptoKey; verify: CryptoKey };
 
+/** The key that signs tokens, and its predecessors: what they signed is good until they run out themselves. */
+export type TokenKey = WorkingKeyPair & { retired?: readonly WorkingKeyPair[] };
+
+/** The keys that the running master signs with. They are renewed while it runs: read them when they are needed. */
+export type SigningKeys = {
+  readonly tokens: TokenKey;
+  readonly snapshots: WorkingKeyPair;
+  readonly bundles: WorkingKeyPair;
+};
+
 export async function makeKey(notAfter: Date): Promise<KeyFile> {
   const { privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
   const jwk = await exportJWK(privateKey);

@@ -37,8 +37,8 @@ export function agentRoutes(master: Master) {
     .get(
       '/v1/agent/snapshot',
       async ({ request }) => {
-        const { version, jws } = await published.snapshot();
-        const etag = `"${version.epoch}-${version.revision}"`;
+        const { tag, jws } = await published.snapshot();
+        const etag = `"${tag}"`;
         const headers = { ...commonHeaders, etag, 'content-type': 'application/jose' };
         const known = request.headers.get('if-none-match')?.split(',') ?? [];
         if (known.some((tag) => tag.trim() === etag)) return new Response(null, { status: 304, headers });

@@ -13,6 +13,8 @@ export function masterPaths(stateDir: string, folder = 'master') {
     tls: join(root, 'tls'),
     certificate: join(root, 'tls', 'cert.pem'),
     tlsKey: join(root, 'tls', 'key.pem'),
+    acmeSettings: join(root, 'acme.json'),
+    acmeAccount: join(root, 'keys', 'acme-account.pem'),
     releases: join(root, 'releases'),
     manifest: join(root, 'releases', 'manifest.jws'),
   };

@@ -14,6 +14,7 @@ const stateDir = mkdtempSync(join(tmpdir(), 'postern-cli-'));
 let master: Bun.Subprocess | undefined;
 let port = 0;
 let root = '';
+const recoveryFile = join(stateDir, 'recovery');
 
 beforeAll(async () => {
   port = await freePort();
@@ -33,6 +34,7 @@ beforeAll(async () => {
   const created = JSON.parse(await Bun.spawn(masterProgram(...words), { stdout: 'pipe' }).stdout.text());
   root = created.rootThumbprint;
   writeFileSync(join(stateDir, 'owner.token'), `${created.ownerToken}\n`, { mode: 0o600 });
+  writeFileSync(recoveryFile, created.recoveryPassphrase, { mode: 0o600 });
   writeFileSync(join(stateDir, 'init.json'), JSON.stringify({ rootThumbprint: root }));
   writeFileSync(join(stateDir, 'config.json'), JSON.stringify({ listen, publicUrl }));
   const file = join(stateDir, 'file');
@@ -175,6 +177,31 @@ describe('postern', () => {
       stdout: '',
       code: 'already-exists',
     });
+  });
+
+  test('renews keys and certificate on the machine of the master, which goes on', async () => {
+    const before = (await postern('keys', 'list')).stdout;
+    expect(before.match(/^(tokens|snapshots|bundles|releases) /gm)).toHaveLength(4);
+    expect(await postern('keys', 'renew', '--recovery-file', join(stateDir, 'file'))).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('does not open the root key'),
+    });
+    expect(await postern('keys', 'renew', '--recovery-file', recoveryFile)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('The list of keys 2 is in force'),
+    });
+    expect((await postern('keys', 'renew', '--tls', '--recovery-file', recoveryFile)).exitCode).toBe(0);
+    for (let tries = 0; tries < 100 && (await postern('keys', 'list')).stdout.split('\n').length < 9; tries++)
+      await Bun.sleep(50);
+    expect((await postern('keys', 'list')).stdout.match(/^(tokens|snapshots|bundles|releases) /gm)).toHaveLength(8);
+  });
+
+  test('orders certificates for a public name alone, and only when asked for with open eyes', async () => {
+    const enable = (...words: string[]) => postern('certificate', 'enable', '--email', 'a@example.com', ...words);
+    expect((await enable()).stderr).toContain('add --agree-tos');
+    expect((await enable('--agree-tos')).stderr).toContain('no authority certifies 127.0.0.1');
+    expect((await postern('certificate', 'disable')).stdout).toContain('No more certificates');
+    expect((await postern('certificate', 'replace', join(stateDir, 'master/tls/cert.pem'))).exitCode).toBe(0);
   });
 
   test('tells someone in between nothing but that it asks for the list of keys', async () => {

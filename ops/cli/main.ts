@@ -1,9 +1,11 @@
 import { Command } from 'commander';
 import { type CredentialOptions, readCredentials } from './credentials.ts';
 import { addDeviceCommands } from './device-commands.ts';
+import { addKeyCommands } from './key-commands.ts';
 import { openMaster, Refused } from './master.ts';
 import { addNetworkCommands } from './network-commands.ts';
-import { exitCodes, explain, type Session } from './session.ts';
+import type { Screen } from './screen.ts';
+import { exitCodes, explain, type LocalSession, type Session } from './session.ts';
 import { addUserCommands } from './user-commands.ts';
 
 /** `postern`: what the API does, for people and scripts. Wiring only. */
@@ -29,27 +31,38 @@ Exit codes: 0 done, 1 failed, 2 words not understood, 3 refused by the master, 4
   .showHelpAfterError('(see --help)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage));
 
-const session: Session = async (act) => {
-  const { json, ...options } = program.opts<CredentialOptions & { json: boolean }>();
+type Options = CredentialOptions & { json: boolean };
+
+const session: Session = (act) =>
+  shown(async (options, screen) => {
+    const { url, root, token } = readCredentials(options, process.env);
+    await act(await openMaster(url, root, token), screen);
+  });
+
+const localSession: LocalSession = (act) => shown(({ stateDir }, screen) => act(stateDir, screen));
+
+async function shown(act: (options: Options, screen: Screen) => Promise<void>): Promise<void> {
+  const options = program.opts<Options>();
+  const { json } = options;
   const screen = {
     json,
     isColoured: process.stdout.isTTY,
     write: (text: string) => void process.stdout.write(`${text}\n`),
   };
   try {
-    const { url, root, token } = readCredentials(options, process.env);
-    await act(await openMaster(url, root, token), screen);
+    await act(options, screen);
   } catch (error) {
     const { lines, exitCode } = explain(error);
     const text = json && error instanceof Refused ? JSON.stringify(error.problem) : `postern: ${lines.join('\n')}`;
     process.stderr.write(`${text}\n`);
     process.exit(exitCode);
   }
-};
+}
 
 addUserCommands(program, session);
 addDeviceCommands(program, session);
 addNetworkCommands(program, session);
+addKeyCommands(program, session, localSession);
 // Subcommands are made with the defaults of their time: errors of theirs end with the same codes.
 for (const command of descendants(program))
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage));

@@ -21,6 +21,8 @@ export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
 /** Calls to one master. */
 export interface Master {
+  /** The list of keys that its root signed. */
+  readonly trust: TrustList;
   /** @throws Refused, Unreachable, Untrusted; SyntaxError when the answer is not what the schema says. */
   call<T>(schema: v.GenericSchema<unknown, T>, method: Method, path: string, body?: unknown): Promise<T>;
 }
@@ -45,6 +47,7 @@ export async function openMaster(url: URL, root: string, token: string): Promise
     throw new Untrusted(`${url.origin} shows a certificate that its root key does not name; nothing was sent to it`);
   }
   return {
+    trust,
     async call(schema, method, path, body) {
       const headers = {
         authorization: `Bearer ${token}`,

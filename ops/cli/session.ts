@@ -8,6 +8,9 @@ import type { Screen } from './screen.ts';
 /** Runs one command against the master and ends the process with the exit code that says how it went. */
 export type Session = (act: (master: Master, screen: Screen) => Promise<void>) => Promise<void>;
 
+/** The same for an act on the files of the master's own machine, whether it runs or not. */
+export type LocalSession = (act: (stateDir: string, screen: Screen) => Promise<void>) => Promise<void>;
+
 export const exitCodes = { failure: 1, usage: 2, refused: 3, unreachable: 4, untrusted: 5 } as const;
 
 /** What happened, which value, what to do next; and the exit code. */

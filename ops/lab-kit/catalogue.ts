@@ -1,6 +1,7 @@
 import type { Scenario } from './scenario.ts';
 import { enrol } from './scenarios/enrol.ts';
 import { firewall } from './scenarios/firewall.ts';
+import { keys } from './scenarios/keys.ts';
 import { lab } from './scenarios/lab.ts';
 import { memory } from './scenarios/memory.ts';
 import { mitm } from './scenarios/mitm.ts';
@@ -8,7 +9,7 @@ import { onboarding } from './scenarios/onboarding.ts';
 import { powerCycle } from './scenarios/power-cycle.ts';
 
 /** Everything `ops/lab run` knows. */
-export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, powerCycle];
+export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, powerCycle, keys];
 
 /** Everything `ops/bench` knows. */
 export const benchmarks: readonly Scenario[] = [memory, firewall, enrol];

@@ -40,6 +40,7 @@ describe('ops/up', () => {
       'owner',
       'tls-cert',
       'tls-key',
+      'acme',
       'recovery-file',
       'detach',
       'json',

@@ -12,6 +12,7 @@ export type UpOptions = {
   owner?: string;
   tlsCert?: string;
   tlsKey?: string;
+  acme?: string;
   recoveryFile?: string;
   detach: boolean;
   json: boolean;
@@ -37,6 +38,11 @@ export function readUpOptions(words: readonly string[]): UpOptions {
     .option('--owner <email>', `the first owner (${defaults.owner})`, reader(Email))
     .option('--tls-cert <file>', 'a certificate for the API (PEM) instead of a self-signed one')
     .option('--tls-key <file>', 'its key (PEM)')
+    .option(
+      '--acme <email>',
+      "have Let's Encrypt certify the public name (port 80 must lead here); you agree to its terms of service",
+      reader(Email),
+    )
     .option('--recovery-file <file>', 'write the recovery passphrase there at first; read it from there later')
     .option('--detach', 'leave it running in the background and return', false)
     .option('--json', 'print one JSON object instead of text', false)

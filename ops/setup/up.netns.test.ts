@@ -99,7 +99,7 @@ describe.skipIf(unavailable !== undefined)(`ops/up${need}`, () => {
     expect(second).toContain('nothing had to be changed');
   });
 
-  test('keeps the certificate it was given, and refuses another', async () => {
+  test('keeps the certificate it was given, and takes another when the root vouches for it', async () => {
     const make = (name: string) =>
       node.must([
         ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
@@ -107,15 +107,22 @@ describe.skipIf(unavailable !== undefined)(`ops/up${need}`, () => {
       ]);
     await Promise.all([make('one'), make('other')]);
     const given = (name: string) => ['--tls-cert', `/root/${name}.pem`, '--tls-key', `/root/${name}.key`];
-    await runUp(...given('one'));
+    const { recoveryPassphrase } = await runUp(...given('one'));
     const inUse = ['openssl', 's_client', '-connect', '127.0.0.1:8443', '-servername', 'one'];
     expect(await node.must(inUse)).toContain('CN = one');
     expect(await runUp(...given('one'))).toMatchObject({ changed: false });
     const { exitCode, stderr } = await node.run([up, '--detach', ...given('other')]);
     expect({ exitCode, stderr }).toEqual({
       exitCode: 1,
-      stderr: expect.stringContaining('--tls-cert /root/other.pem'),
+      stderr: expect.stringContaining('--recovery-file'),
     });
+    await node.must(['sh', '-c', 'umask 077; cat > /root/recovery'], { stdin: `${recoveryPassphrase}\n` });
+    const taken = await runUp(...given('other'), '--recovery-file', '/root/recovery');
+    expect(taken).toMatchObject({ created: false, changed: true });
+    for (let tries = 0; tries < 50 && !(await node.must(inUse)).includes('CN = other'); tries++) await Bun.sleep(200);
+    expect(await node.must(inUse)).toContain('CN = other');
+    expect(await node.must(['postern', 'node', 'list', '--json'])).toContain('n1');
+    expect(await runUp(...given('other'))).toMatchObject({ changed: false });
     expect((await node.run([up, '--detach', '--tls-cert', '/root/one.pem'])).stderr).toContain('both');
   });
 

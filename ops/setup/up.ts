@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, lstatSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { putCertificateInPlace } from './certificate.ts';
 import { freePool, ownAddress } from './discover.ts';
 import { holdLock } from './lock.ts';
 import { defaults, readUpOptions, type UpOptions } from './options.ts';
@@ -53,6 +54,10 @@ async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
   let isChanged = isNew || !existsSync(paths.master);
   if (isChanged) say('making keys, database and first owner');
   await initMaster(paths, config, tls);
+  if (await putCertificateInPlace(paths, wanted)) {
+    isChanged = true;
+    say('putting the certificate in place');
+  }
   const created = readCreated(paths);
   keepOwnerToken(paths, created);
   const notes = created.recoveryPassphrase === undefined ? [] : firstNotes(config, wanted, services.kind);
@@ -125,11 +130,6 @@ function refuseContradictions(paths: StatePaths, known: SetupConfig, wanted: UpO
   const others = fields
     .filter((field) => wanted[field] !== undefined && wanted[field] !== known[field])
     .map((field) => `--${field} ${wanted[field]} (it is ${known[field]})`);
-  const { tlsCert } = wanted;
-  const inUse = join(paths.master, 'tls/cert.pem');
-  if (tlsCert !== undefined && existsSync(inUse) && !readFileSync(inUse).equals(readFileSync(tlsCert))) {
-    others.push(`--tls-cert ${tlsCert} (another certificate is in use)`);
-  }
   if (others.length === 0) return;
   const list = others.join(', ');
   throw new StateProblem(

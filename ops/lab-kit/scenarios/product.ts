@@ -15,8 +15,8 @@ const clientCommand = /postern-client/;
 export type Master = { node: Host; url: string; owner: Caller };
 
 /** `ops/up` as an operator types it. @returns whether it had anything to change. */
-export async function up(node: Pick<Host, 'must'>): Promise<boolean> {
-  const options = ['--detach', '--state-dir', stateDir, '--endpoint', addresses.node, '--json'];
+export async function up(node: Pick<Host, 'must'>, ...more: string[]): Promise<boolean> {
+  const options = ['--detach', '--state-dir', stateDir, '--endpoint', addresses.node, '--json', ...more];
   const said = await node.must([join(repository, 'ops/up'), ...options], { timeoutMs: 120_000 });
   return v.parse(v.object({ changed: v.boolean() }), JSON.parse(said)).changed;
 }

@@ -6,16 +6,20 @@ const limitMs = 5_000;
 const maxBytes = 1024 * 1024;
 
 /**
- * This device's bundle as a node has it, through the tunnel. It is worth nothing before its signature is checked.
- * `signal` gives it up.
+ * This device's bundle, or the list of keys, as a node has it, through the tunnel. It is worth nothing before its
+ * signature is checked. `signal` gives it up.
  */
-export function fetchBundle(tunnelAddress: Ipv4, from: Ipv4, signal: AbortSignal): Promise<string> {
+export function fetchSigned(
+  what: 'bundle' | 'trust',
+  { tunnelAddress, from }: { tunnelAddress: Ipv4; from: Ipv4 },
+  signal: AbortSignal,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const outgoing = request({
       host: tunnelAddress,
       port: agentPort,
       localAddress: from,
-      path: '/v1/bundle',
+      path: `/v1/${what}`,
       agent: false,
       headers: { accept: 'application/jose' },
     });
@@ -42,7 +46,7 @@ export function fetchBundle(tunnelAddress: Ipv4, from: Ipv4, signal: AbortSignal
       response.on('aborted', () => fail(new Error('its answer was cut off')));
       response.on('end', () => {
         settle();
-        resolve(text);
+        resolve(text.trim());
       });
     });
     outgoing.end();
