@@ -45,6 +45,9 @@ export const chainNames = {
   mss: 'POSTERN-MSS',
 } as const;
 
+/** What may leave by one interface. An interface's name has at most 15 letters, so this has at most 26 of the 28 it may. */
+export const chainTowards = (device: string) => `POSTERN-TO-${device}`;
+
 const longestComment = 200;
 
 /** Writes rules with the revision in their comments. `why` is a word for people, lines are the document's. */

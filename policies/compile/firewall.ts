@@ -73,6 +73,8 @@ export interface Match {
   readonly tcp?: 'opens' | 'goes-on' | 'syn-or-syn-ack';
   readonly sets?: readonly SetMatch[];
   readonly states?: readonly State[];
+  /** None of these; what no flow is known of is INVALID or UNTRACKED. */
+  readonly notStates?: readonly State[];
   readonly direction?: 'ORIGINAL' | 'REPLY';
   /** Where the flow's first packet was sent, before anything was redirected. */
   readonly originalDestination?: Ipv4;

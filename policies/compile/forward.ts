@@ -1,5 +1,5 @@
 import { visiblePorts } from '#policies/language/statement.ts';
-import { chainNames, ownAddresses, type Plan, ruleWriter } from './chain-builder.ts';
+import { chainNames, chainTowards, ownAddresses, type Plan, ruleWriter } from './chain-builder.ts';
 import { accept, type Chain, drop, jump, originalPortMatches, portMatches, type Rule } from './firewall.ts';
 import { gatewayDevice } from './grants.ts';
 
@@ -12,6 +12,7 @@ export function forwardChains(plan: Plan): Chain[] {
   const { tunnel, sets, timed } = plan;
   const rule = ruleWriter(plan);
   const answers = { out: tunnel, direction: 'REPLY' } as const;
+  const towards = grantRules(plan);
   const rules: Rule[] = [
     rule({ in: tunnel, sets: [{ name: sets.members, side: 'src', not: true }] }, drop, 'gate: the source is no device'),
     rule(
@@ -25,16 +26,19 @@ export function forwardChains(plan: Plan): Chain[] {
           rule({ ...answers, states: ['RELATED'] }, accept, 'errors about flows'),
           rule({ ...answers, states: ['ESTABLISHED'] }, jump(chainNames.reply), 'answers'),
         ]),
-    rule({ in: tunnel, states: ['INVALID', 'UNTRACKED'] }, jump(chainNames.refuse), 'no known flow'),
-    rule({ in: tunnel, direction: 'REPLY' }, jump(chainNames.refuse), 'answers to flows begun outside'),
-    rule({ in: tunnel, states: ['DNAT'] }, jump(chainNames.redirected), 'redirected'),
-    ...grantRules(plan),
+    ...[...towards.keys()].map((out) =>
+      rule({ in: tunnel, out, ...onItsWay }, jump(chainTowards(out)), 'granted, by interface'),
+    ),
+    rule({ in: tunnel, states: ['DNAT'], direction: 'ORIGINAL' }, jump(chainNames.redirected), 'redirected'),
     rule({ in: tunnel }, jump(chainNames.refuse), 'nothing allows it'),
     rule({ out: tunnel }, drop, 'flows begun outside'),
     ...publishedRules(plan),
   ];
   return [
     { family: 4, table: 'filter', name: chainNames.forward, rules },
+    ...[...towards].map(([out, granted]): Chain => {
+      return { family: 4, table: 'filter', name: chainTowards(out), rules: granted };
+    }),
     { family: 4, table: 'filter', name: chainNames.redirected, rules: redirectedRules(plan) },
     { family: 4, table: 'filter', name: chainNames.refuse, rules: refuseRules(plan) },
   ];
@@ -53,22 +57,28 @@ export function publishedRules(plan: Plan): Rule[] {
     );
 }
 
-function grantRules(plan: Plan): Rule[] {
+/**
+ * What the grants let through, by the interface it leaves by: a packet is held against those of its own way alone, and
+ * what no flow is known of, comes back or was redirected does not get there.
+ */
+function grantRules(plan: Plan): Map<string, Rule[]> {
   const { tunnel, sets, grants } = plan;
   const rule = ruleWriter(plan);
-  return grants.flatMap((grant) => {
+  const towards = new Map<string, Rule[]>();
+  for (const grant of grants) {
     const { place, ports, lines } = grant;
-    if (place.kind === 'devices')
-      return portMatches(ports).map((match) =>
-        rule({ in: tunnel, out: tunnel, ...match, sets: [sets.matchOf(grant)] }, accept, lines),
-      );
-    if (place.kind !== 'network') return [];
-    const there = { name: sets.regionSet(place.region), side: 'dst' } as const;
-    return portMatches(ports).map((match) =>
-      rule({ in: tunnel, out: place.device, ...match, sets: [sets.matchOf(grant), there] }, accept, lines),
-    );
-  });
+    if (place.kind !== 'devices' && place.kind !== 'network') continue;
+    const out = place.kind === 'devices' ? tunnel : place.device;
+    const { sets: there = [], ...subnet } = place.kind === 'devices' ? {} : sets.placeMatch(place.region);
+    const who = { ...subnet, sets: [sets.matchOf(grant), ...there] };
+    const rules = towards.get(out) ?? [];
+    rules.push(...portMatches(ports).map((match) => rule({ ...match, ...who }, accept, lines)));
+    towards.set(out, rules);
+  }
+  return towards;
 }
+
+const onItsWay = { notStates: ['INVALID', 'UNTRACKED', 'DNAT'], direction: 'ORIGINAL' } as const;
 
 /**
  * Flows that were redirected on their way in are judged by where they were sent: to a front, whose other ports lead on

@@ -109,13 +109,14 @@ function final(
 }
 
 function matches(kernel: Loaded, match: Match, packet: KernelPacket, now: number): boolean {
-  const { source, destination, protocol, states, direction, originalDestination, originalPort } = match;
+  const { source, destination, protocol, states, notStates, direction, originalDestination, originalPort } = match;
   return (
     (match.in === undefined || match.in === packet.in) &&
     (match.notIn === undefined || match.notIn !== packet.in) &&
     (match.out === undefined || match.out === packet.out) &&
     (protocol === undefined || protocol === packet.protocol) &&
     (states === undefined || stateMatches(states, packet)) &&
+    (notStates === undefined || !stateMatches(notStates, packet)) &&
     (direction === undefined ||
       (packet.state !== 'UNTRACKED' && packet.state !== 'INVALID' && direction === packet.direction)) &&
     portMatches(match.destinationPorts, packet.destinationPort) &&

@@ -57,10 +57,6 @@ function masquerades(plan: Plan): Rule[] {
     });
   }
   return [...behind].map(([out, { region, lines }]) =>
-    rule(
-      { source: world.roster.pool, out, sets: [{ name: sets.regionSet(region), side: 'dst' }] },
-      { kind: 'MASQUERADE' },
-      lines,
-    ),
+    rule({ source: world.roster.pool, out, ...sets.placeMatch(region) }, { kind: 'MASQUERADE' }, lines),
   );
 }

@@ -94,9 +94,12 @@ function portWords(protocol: Match['protocol'], side: 's' | 'd', ports: readonly
 /** In the order in which iptables writes them. */
 const stateOrder: readonly State[] = ['INVALID', 'NEW', 'RELATED', 'ESTABLISHED', 'UNTRACKED', 'DNAT'];
 
-function conntrackWords({ states, direction, originalDestination, originalPort }: Match): string[] {
+const inOrder = (states: readonly State[]) => stateOrder.filter((state) => states.includes(state)).join(',');
+
+function conntrackWords({ states, notStates, direction, originalDestination, originalPort }: Match): string[] {
   const words = [
-    ...(states === undefined ? [] : [`--ctstate ${stateOrder.filter((state) => states.includes(state)).join(',')}`]),
+    ...(states === undefined ? [] : [`--ctstate ${inOrder(states)}`]),
+    ...(notStates === undefined ? [] : [`! --ctstate ${inOrder(notStates)}`]),
     ...(originalDestination === undefined ? [] : [`--ctorigdst ${originalDestination}`]),
     ...(originalPort === undefined ? [] : [`--ctorigdstport ${range(originalPort)}`]),
     ...(direction === undefined ? [] : [`--ctdir ${direction}`]),

@@ -15,11 +15,7 @@ export function replyChains(plan: Plan): Chain[] {
   const rule = ruleWriter(plan);
   const chain = (name: string, rules: Rule[]): Chain => ({ family: 4, table: 'filter', name, rules });
   const toTimed = [...timed.regions].map(([device, region]) =>
-    rule(
-      { in: device, sets: [{ name: sets.regionSet(region), side: 'src' }] },
-      jump(chainNames.replyTimed),
-      'granted for a time',
-    ),
+    rule({ in: device, ...sets.placeMatch(region, 'src') }, jump(chainNames.replyTimed), 'granted for a time'),
   );
   return [
     chain(chainNames.reply, [
@@ -46,7 +42,7 @@ function mirroredGrants(plan: Plan): Rule[] {
     if (place.kind === 'devices') return timed?.devices ? from({ in: tunnel }) : [];
     if (place.kind !== 'network') return [];
     if (intersection(place.region, timed?.regions.get(place.device) ?? []).length === 0) return [];
-    return from({ in: place.device, sets: [{ name: sets.regionSet(place.region), side: 'src' }] });
+    return from({ in: place.device, ...sets.placeMatch(place.region, 'src') });
   });
 }
 

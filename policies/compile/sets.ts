@@ -4,7 +4,7 @@ import { writtenSubject } from '#policies/language/format-statement.ts';
 import type { Subject } from '#policies/language/statement.ts';
 import { cidrsOf, type Region } from '#policies/meaning/region.ts';
 import { type Principal, subjectMatches, type World } from '#policies/meaning/world.ts';
-import type { Element, IpSet, SetMatch } from './firewall.ts';
+import type { Element, IpSet, Match, SetMatch } from './firewall.ts';
 import type { Grant, Grantee } from './grants.ts';
 
 /** The longest name a set may have. */
@@ -57,8 +57,14 @@ export class Sets {
     return { name, side };
   }
 
-  /** A set of addresses. Equal regions share one. */
-  regionSet(region: Region): string {
+  /** Matches a packet to (or, for what comes back, from) these addresses: a subnet needs no set, more share one. */
+  placeMatch(region: Region, side: 'src' | 'dst' = 'dst'): Pick<Match, 'source' | 'destination' | 'sets'> {
+    const [only, ...others] = cidrsOf(region);
+    if (only !== undefined && others.length === 0) return side === 'src' ? { source: only } : { destination: only };
+    return { sets: [{ name: this.#regionSet(region), side }] };
+  }
+
+  #regionSet(region: Region): string {
     const cidrs = cidrsOf(region).map(writtenPlace);
     return this.#shared(`net ${cidrs}`, () =>
       this.#add(

@@ -98,8 +98,11 @@ export class Bench {
   async expectCounted(name: Exclude<RouterName, 'none'>, devices: number): Promise<void> {
     await this.sendBy(name, devices);
     const rules = (await this.routers[name].must(['iptables-save', '-c', '-t', 'filter'])).split('\n');
-    const granted = name === 'ours' ? /-A POSTERN-.*-p icmp .* line \d+" -j ACCEPT$/ : /-A FORWARD -s .*-j ACCEPT$/;
-    const last = rules.filter((rule) => granted.test(rule) && !/REPLY/.test(rule)).at(-1) ?? '';
+    const granted = {
+      ours: new RegExp(`-A POSTERN-TO-${serverSide} .*-p icmp .* line \\d+" -j ACCEPT$`),
+      seed: new RegExp(`-A FORWARD -s .* -o ${serverSide} -j ACCEPT$`),
+    };
+    const last = rules.filter((rule) => granted[name].test(rule)).at(-1) ?? '';
     const packets = Number(/^\[(\d+):/.exec(last)?.[1]);
     expect(packets > 10, () => `the rule of the last of ${devices} devices counted ${packets} packets: ${last}`);
     const foreign = ['ping', '-nqc', '1', '-W', '0.2', '-I', stranger, server.address];
