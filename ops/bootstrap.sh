@@ -1,8 +1,8 @@
 # Sourced by the commands beside it, which have set `here` to this folder. Makes sure that their programs are there:
 # Bun through npm, the libraries through Bun, the rest through apt. Says nothing when nothing is missing.
 #
-# `postern_for` says for whom: `tools` (Bun and the libraries alone), `node` (also what a node runs) or `lab` (also what
-# the lab and the tests need; the default).
+# `postern_for` says for whom: `tools` (Bun and the libraries alone), `node` (also what a node runs), `lab` (also what the
+# lab needs; the default) or `tests` (also what only tests need: a browser is large).
 
 root=$(CDPATH='' cd -- "$here/.." && pwd)
 PATH=$root/.tools/node_modules/.bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -70,9 +70,11 @@ bootstrap_apt() {
 
 node_programs='wg:wireguard-tools wireguard-go:wireguard-go iptables:iptables ipset:ipset ip:iproute2 openssl:openssl'
 lab_programs='pebble:pebble sysctl:procps pgrep:procps systemctl:systemd conntrack:conntrack nft:nftables ping:iputils-ping curl:curl unshare:util-linux setpriv:util-linux script:bsdutils'
+test_programs='jq:jq chromium:chromium'
 case "${postern_for:-lab}" in
   tools) programs= ;;
   node) programs=$node_programs ;;
+  tests) programs="$node_programs $lab_programs $test_programs" ;;
   *) programs="$node_programs $lab_programs" ;;
 esac
 

@@ -2,6 +2,7 @@
 export type JsonSchema = {
   readonly type?: string | readonly string[];
   readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
   readonly items?: JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
   readonly oneOf?: readonly JsonSchema[];
@@ -26,6 +27,9 @@ const textByName: Readonly<Record<string, string>> = {
   name: 'internal',
 };
 
+/** What a first request should say, whatever else its schema allows: people send examples as they are. */
+const firstByName: Readonly<Record<string, unknown>> = { role: 'developer', permission: 'none' };
+
 /** A value that fits the schema, made of the examples that its parts carry. */
 export function exampleOf(schema: JsonSchema, name = ''): unknown {
   if (schema.examples?.[0] !== undefined) return schema.examples[0];
@@ -37,7 +41,10 @@ export function exampleOf(schema: JsonSchema, name = ''): unknown {
   switch (type) {
     case 'object':
       return Object.fromEntries(
-        Object.entries(schema.properties ?? {}).map(([field, part]) => [field, exampleOf(part, field)]),
+        Object.entries(schema.properties ?? {})
+          // Half of a form that may be left out asks for something special.
+          .filter(([field, part]) => part.type !== 'object' || schema.required?.includes(field) !== false)
+          .map(([field, part]) => [field, firstByName[field] ?? exampleOf(part, field)]),
       );
     case 'array':
       return schema.items === undefined ? [] : [exampleOf(schema.items, name)];
