@@ -11,12 +11,12 @@ const smallOrder = new Set([
   'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
   'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ]);
-const prime = 2n ** 255n - 19n;
+/** The 19 encodings of numbers from p = 2^255 - 19 on, which are not canonical. */
+const notBelowPrime = /^(?:e[d-f]|f[0-9a-f])(?:ff){30}7f$/;
 
 export function isUsableSigningKey(key: SigningKey): boolean {
   const bytes = Buffer.from(key, 'base64url');
   bytes[31] = (bytes[31] ?? 0) & 0x7f;
   const littleEndian = bytes.toString('hex');
-  const y = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
-  return y < prime && !smallOrder.has(littleEndian);
+  return !notBelowPrime.test(littleEndian) && !smallOrder.has(littleEndian);
 }

@@ -1,5 +1,6 @@
 import { type CryptoKey, decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { signedTypes } from '#contract/trust.ts';
+import { recall, remember } from './known-tokens.ts';
 import { importEd25519, publicJwk, type TokenKey, type WorkingKeyPair } from './working-keys.ts';
 
 /** The JWTs that the master makes for itself and for others, and those that others sign to show who they are. */
@@ -21,15 +22,13 @@ export type AccessClaims = { sub: string; key: string; exp: number };
 
 /** The statement that backs a code. It names the code's hash, so it redeems nothing by itself. */
 export function signCodeBacking(claims: CodeClaims, expiresAt: Date, key: WorkingKeyPair, now: Date): Promise<string> {
-  return new SignJWT({ hash: claims.hash, epoch: claims.epoch })
-    .setProtectedHeader({ alg: 'EdDSA', typ: signedTypes.code, kid: key.kid })
-    .setIssuer(issuer)
+  const token = new SignJWT({ hash: claims.hash, epoch: claims.epoch })
     .setAudience('code')
     .setSubject(claims.sub)
     .setJti(claims.jti)
     .setIssuedAt(now)
-    .setExpirationTime(expiresAt)
-    .sign(key.sign);
+    .setExpirationTime(expiresAt);
+  return signOurs(token, signedTypes.code, key);
 }
 
 export async function verifyCodeBacking(jwt: string, key: TokenKey, now: Date): Promise<Verified<CodeClaims>> {
@@ -49,15 +48,13 @@ export function signEnrolmentToken(
   enrolment: { id: string; codeId: string; leasedAt: string; codeExpiresAt: string },
   key: WorkingKeyPair,
 ): Promise<string> {
-  return new SignJWT({})
-    .setProtectedHeader({ alg: 'EdDSA', typ: signedTypes.enrolment, kid: key.kid })
-    .setIssuer(issuer)
+  const token = new SignJWT({})
     .setAudience('enrolment')
     .setSubject(enrolment.id)
     .setJti(enrolment.codeId)
     .setIssuedAt(new Date(enrolment.leasedAt))
-    .setExpirationTime(new Date(Date.parse(enrolment.codeExpiresAt) + accessSeconds * 1000))
-    .sign(key.sign);
+    .setExpirationTime(new Date(Date.parse(enrolment.codeExpiresAt) + accessSeconds * 1000));
+  return signOurs(token, signedTypes.enrolment, key);
 }
 
 export async function verifyEnrolmentToken(jwt: string, key: TokenKey, now: Date): Promise<Verified<EnrolmentClaims>> {
@@ -75,16 +72,13 @@ export async function signAccessToken(
   now: Date,
 ): Promise<{ token: string; expiresAt: string }> {
   const expiresAt = new Date((Math.floor(now.getTime() / 1000) + accessSeconds) * 1000);
-  const token = await new SignJWT({ key: bearer.key })
-    .setProtectedHeader({ alg: 'EdDSA', typ: signedTypes[kind], kid: key.kid })
-    .setIssuer(issuer)
+  const token = new SignJWT({ key: bearer.key })
     .setAudience(kind)
     .setSubject(bearer.sub)
     .setJti(Bun.randomUUIDv7())
     .setIssuedAt(now)
-    .setExpirationTime(expiresAt)
-    .sign(key.sign);
-  return { token, expiresAt: expiresAt.toISOString() };
+    .setExpirationTime(expiresAt);
+  return { token: await signOurs(token, signedTypes[kind], key), expiresAt: expiresAt.toISOString() };
 }
 
 export async function verifyAccessToken(
@@ -142,20 +136,38 @@ export async function verifyAssertion(
   return { ok: true, claims: { jti, exp: exp + skewSeconds } };
 }
 
-function verifyOurs(
+async function verifyOurs(
   jwt: string,
   audience: string,
   typ: string,
   key: TokenKey,
   now: Date,
 ): Promise<Verified<JWTPayload>> {
+  const retired = key.retired?.filter(({ notAfter }) => Date.parse(notAfter) >= now.getTime()) ?? [];
+  const keys: readonly WorkingKeyPair[] = [key, ...retired];
+  for (const one of keys) {
+    const claims = recall(one, typ, jwt);
+    if (claims?.exp !== undefined)
+      return claims.exp > Math.floor(now.getTime() / 1000) ? { ok: true, claims } : { ok: false, reason: 'expired' };
+  }
+  let signer = key;
   const keyOf = ({ kid }: { kid?: string }): CryptoKey => {
-    if (kid === key.kid) return key.verify;
-    const retired = key.retired?.find((candidate) => candidate.kid === kid);
-    if (retired === undefined || Date.parse(retired.notAfter) < now.getTime()) throw new errors.JWKSNoMatchingKey();
-    return retired.verify;
+    const found = keys.find((one) => one.kid === kid);
+    if (found === undefined) throw new errors.JWKSNoMatchingKey();
+    signer = found;
+    return found.verify;
   };
-  return verify(jwt, keyOf, { issuer, audience, typ, currentDate: now, requiredClaims: ['exp', 'iat', 'sub', 'jti'] });
+  const requiredClaims = ['exp', 'iat', 'sub', 'jti'];
+  const verified = await verify(jwt, keyOf, { issuer, audience, typ, currentDate: now, requiredClaims });
+  if (verified.ok) remember(signer, typ, jwt, verified.claims);
+  return verified;
+}
+
+/** Signs a token that we will be shown again. */
+async function signOurs(token: SignJWT, typ: string, key: WorkingKeyPair): Promise<string> {
+  const jwt = await token.setProtectedHeader({ alg: 'EdDSA', typ, kid: key.kid }).setIssuer(issuer).sign(key.sign);
+  remember(key, typ, jwt, decodeJwt(jwt));
+  return jwt;
 }
 
 async function verify(

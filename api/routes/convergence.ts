@@ -6,6 +6,11 @@ import { whoApplied } from '../store/nodes.ts';
 export async function converge(master: Master, revision: number): Promise<Convergence> {
   const { fleet, store, convergenceMilliseconds } = master;
   await store.settled();
-  await fleet.until(() => whoApplied(store, revision).pending.length === 0, convergenceMilliseconds);
-  return { revision, ...whoApplied(store, revision) };
+  let applied = whoApplied(store, revision);
+  const haveAll = () => {
+    applied = whoApplied(store, revision);
+    return applied.pending.length === 0;
+  };
+  if (applied.pending.length > 0) await fleet.until(haveAll, convergenceMilliseconds);
+  return { revision, ...applied };
 }
