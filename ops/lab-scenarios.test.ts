@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { join, resolve } from 'node:path';
 
-/** Every scenario of the lab in its short form, and a benchmark, one test each, run as an operator runs it. */
+/** Every scenario of the lab in its short form, and some benchmarks, one test each, run as an operator runs it. */
 
 const lab = resolve(import.meta.dir, 'lab');
 const limitMs = 240_000;
@@ -23,7 +23,7 @@ const names = listed.stdout.split('\n').flatMap((line) => line.match(/^[a-z][a-z
 
 test('the lab has scenarios', () => expect(names.length, listed.stderr).toBeGreaterThan(0));
 
-const commands = [...names.map((name) => ['lab', 'run', name]), ['bench', 'firewall']];
+const commands = [...names.map((name) => ['lab', 'run', name]), ['bench', 'firewall'], ['bench', 'lists']];
 
 test.skipIf(!mayRun).each(commands.map((words): [string, string[]] => [words.join(' '), words]))(
   `ops/%s --short holds${need}`,

@@ -39,9 +39,8 @@ type Row = {
 const columns = `codes.id, codes.user_id, codes.hash, codes.backing, codes.created_at, codes.expires_at, codes.spent_at,
     codes.withdrawn_at, codes.machine_seconds, users.disabled, devices.id AS device_id, devices.public_key,
     devices.credential_key, devices.registered_at, devices.leased_until`;
-const codesWithHolder =
-  'codes LEFT JOIN users ON users.id = codes.user_id LEFT JOIN devices ON devices.code_id = codes.id';
-const withHolder = `SELECT ${columns} FROM ${codesWithHolder}`;
+const holder = 'LEFT JOIN users ON users.id = codes.user_id LEFT JOIN devices ON devices.code_id = codes.id';
+const withHolder = `SELECT ${columns} FROM codes ${holder}`;
 
 const toCode = (row: Row): StoredCode => ({
   id: row.id,
@@ -91,7 +90,8 @@ export type CodeFilters = Pick<CodeList, 'userId' | 'state'>;
 export function pageOfCodes(store: Store, filters: CodeFilters, asked: Asked<CodeSort>, now: Date): Page<Code> {
   const listing = {
     columns,
-    from: codesWithHolder,
+    table: 'codes',
+    from: `codes ${holder}`,
     where: [equal('codes.user_id', 'userId', filters.userId), inState(filters.state, now)],
     orders: { createdAt: 'codes.created_at', expiresAt: 'codes.expires_at' },
     id: 'codes.id',
@@ -103,14 +103,14 @@ export function pageOfCodes(store: Store, filters: CodeFilters, asked: Asked<Cod
 /** What decisions/codes.ts calls a code, as a condition. */
 function inState(state: Code['state'] | undefined, now: Date): Condition {
   if (state === undefined) return undefined;
+  const unused = 'codes.spent_at IS NULL AND codes.withdrawn_at IS NULL';
+  const held = 'EXISTS (SELECT 1 FROM devices AS d WHERE d.code_id = codes.id AND d.leased_until > $now)';
   const ofState = {
     spent: 'codes.spent_at IS NOT NULL',
     withdrawn: 'codes.withdrawn_at IS NOT NULL',
-    expired: 'codes.spent_at IS NULL AND codes.withdrawn_at IS NULL AND codes.expires_at <= $now',
-    leased: `codes.spent_at IS NULL AND codes.withdrawn_at IS NULL AND codes.expires_at > $now
-      AND devices.leased_until > $now`,
-    open: `codes.spent_at IS NULL AND codes.withdrawn_at IS NULL AND codes.expires_at > $now
-      AND coalesce(devices.leased_until, '') <= $now`,
+    expired: `${unused} AND codes.expires_at <= $now`,
+    leased: `${unused} AND codes.expires_at > $now AND ${held}`,
+    open: `${unused} AND codes.expires_at > $now AND NOT ${held}`,
   };
   const sql = ofState[state];
   return sql.includes('$now') ? { sql, with: { now: now.toISOString() } } : { sql };

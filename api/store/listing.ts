@@ -14,7 +14,10 @@ export type Condition = { sql: string; with?: Record<string, string | number> } 
 
 type Listing = {
   columns: string;
-  from: string;
+  /** The table whose rows are listed. The conditions are about it alone, so that counting reads nothing else. */
+  table: string;
+  /** That table and what else `columns` and the order need; the table alone when absent. */
+  from?: string;
   where: readonly Condition[];
   /** The SQL of each order, by its name without the minus. */
   orders: Readonly<Record<string, string>>;
@@ -42,7 +45,7 @@ export function readPage<Row extends object>({ db }: Store, listing: Listing, as
   const onwards = asked.after === undefined ? [] : [`(${order}, ${listing.id}) ${beyond} ($markAt, $markId)`];
   const rows = db
     .query<Row & { mark_at: string | number; mark_id: string }, [Record<string, string | number>]>(
-      `SELECT ${listing.columns}, ${order} AS mark_at, ${listing.id} AS mark_id FROM ${listing.from}
+      `SELECT ${listing.columns}, ${order} AS mark_at, ${listing.id} AS mark_id FROM ${listing.from ?? listing.table}
        ${whereOf([...filters, ...onwards])} ORDER BY ${order} ${direction}, ${listing.id} ${direction} LIMIT $limit`,
     )
     .all({
@@ -50,16 +53,18 @@ export function readPage<Row extends object>({ db }: Store, listing: Listing, as
       limit: asked.limit + 1,
       ...(asked.after === undefined ? {} : { markAt: asked.after.at, markId: asked.after.id }),
     });
-  const total =
-    db
-      .query<{ total: number }, [Record<string, string | number>]>(
-        `SELECT count(*) AS total FROM ${listing.from} ${whereOf(filters)}`,
-      )
-      .get(parameters)?.total ?? 0;
+  const isAll = asked.after === undefined && rows.length <= asked.limit;
+  const total = isAll
+    ? rows.length
+    : db
+        .query<{ total: number }, [Record<string, string | number>]>(
+          `SELECT count(*) AS total FROM ${listing.table} ${whereOf(filters)}`,
+        )
+        .get(parameters)?.total;
   const last = rows.length > asked.limit ? rows[asked.limit - 1] : undefined;
   return {
     rows: rows.slice(0, asked.limit),
-    total,
+    total: total ?? 0,
     next: last === undefined ? undefined : { at: last.mark_at, id: last.mark_id },
   };
 }
@@ -67,11 +72,4 @@ export function readPage<Row extends object>({ db }: Store, listing: Listing, as
 /** The condition that a column has this value, when one was given. */
 export function equal(column: string, name: string, value: string | number | undefined): Condition {
   return value === undefined ? undefined : { sql: `${column} = $${name}`, with: { [name]: value } };
-}
-
-/** The condition that one of the texts holds what is searched for, in any case of its ASCII letters. */
-export function holding(texts: readonly string[], wanted: string | undefined): Condition {
-  if (wanted === undefined) return undefined;
-  const sql = texts.map((text) => `instr(lower(${text}), lower($search)) > 0`).join(' OR ');
-  return { sql, with: { search: wanted } };
 }

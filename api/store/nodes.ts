@@ -62,7 +62,7 @@ export type NodeSort = NonNullable<NodeList['sort']>;
 
 export function pageOfNodes(store: Store, asked: Asked<NodeSort>): Page<StoredNode> {
   const orders = { name: 'name', priority: 'priority' };
-  const page = readPage<Row>(store, { columns, from: 'nodes', where: [], orders, id: 'name' }, asked);
+  const page = readPage<Row>(store, { columns, table: 'nodes', where: [], orders, id: 'name' }, asked);
   return { ...page, rows: page.rows.map(toNode) };
 }
 

@@ -5,7 +5,7 @@ import type { Result } from '../decisions/result.ts';
 import { audit } from './audit.ts';
 import { listDevicesOfUser, refreshBundles } from './bundles.ts';
 import { removeDevice } from './devices.ts';
-import { type Asked, equal, holding, type Page, readPage } from './listing.ts';
+import { type Asked, equal, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
 import { raiseRevision, readSettings } from './settings.ts';
 
@@ -29,12 +29,13 @@ export function pageOfUsers(store: Store, filters: UserFilters, asked: Asked<Use
   const { role, permission, disabled, q } = filters;
   const listing = {
     columns,
-    from: 'users',
+    table: 'users',
     where: [
       equal('role', 'role', role),
       equal('permission', 'permission', permission),
       equal('disabled', 'disabled', disabled === undefined ? undefined : Number(disabled)),
-      holding(['email'], q),
+      // Addresses are stored in lower case.
+      q === undefined ? undefined : { sql: 'instr(email, $q) > 0', with: { q: q.toLowerCase() } },
     ],
     orders: { email: 'email', createdAt: 'created_at' },
     id: 'id',

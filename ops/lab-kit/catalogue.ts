@@ -3,6 +3,7 @@ import { enrol } from './scenarios/enrol.ts';
 import { firewall } from './scenarios/firewall.ts';
 import { keys } from './scenarios/keys.ts';
 import { lab } from './scenarios/lab.ts';
+import { lists } from './scenarios/lists.ts';
 import { memory } from './scenarios/memory.ts';
 import { mitm } from './scenarios/mitm.ts';
 import { onboarding } from './scenarios/onboarding.ts';
@@ -12,4 +13,4 @@ import { powerCycle } from './scenarios/power-cycle.ts';
 export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, powerCycle, keys];
 
 /** Everything `ops/bench` knows. */
-export const benchmarks: readonly Scenario[] = [memory, firewall, enrol];
+export const benchmarks: readonly Scenario[] = [memory, firewall, enrol, lists];

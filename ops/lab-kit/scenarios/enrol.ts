@@ -133,7 +133,7 @@ const anybody: Redemption = {
 };
 
 /** Redeems and confirms as fast as it is answered. @throws when a single one failed. */
-async function load(url: string, requests: readonly Redemption[], firstAddress: number): Promise<Round> {
+export async function load(url: string, requests: readonly Redemption[], firstAddress: number): Promise<Round> {
   const child = Bun.spawn([process.execPath, join(programs, 'enroller.ts')], {
     stdin: Buffer.from(JSON.stringify({ url, firstAddress, connections, requests })),
     stdout: 'pipe',
