@@ -1,300 +1,283 @@
 import { describe, expect, test } from 'bun:test';
-import { SignJWT } from 'jose';
-import { signedTypes } from '#contract/trust.ts';
-import { signAccessToken, signEnrolmentToken } from './keys/tokens.ts';
-import { makeKey, useKey } from './keys/working-keys.ts';
-import { addApiToken } from './store/api-tokens.ts';
-import { revokeDevice } from './store/devices.ts';
-import { start, testMaster } from './test-kit/master.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Permission } from '#contract/admin.ts';
+import { TokenArea, type TokenPermission } from '#contract/token.ts';
+import { sha256Hex } from './formats/hash.ts';
+import { type Access, accessOf, accessTable } from './http/access.ts';
+import { addToken, revokeToken } from './store/api-tokens.ts';
+import { forgerOf } from './test-kit/forgeries.ts';
+import { assertion } from './test-kit/keys.ts';
+import { start, type TestMaster, testMaster } from './test-kit/master.ts';
 
-type Guard = 'public' | 'read' | 'operate' | 'own' | 'agent' | 'device' | 'enrolment';
+/**
+ * Who may use what: every route of the application, as the application itself lists them, against every kind of caller.
+ * A new route is covered by being there.
+ */
 
-/** Every route there is, and who may use it. A new route fails the first test until it is listed here. */
-const guards: Record<string, Guard> = {
-  'GET /healthz': 'public',
-  'GET /v1/trust': 'public',
-  'GET /join.sh': 'public',
-  'GET /client/manifest': 'public',
-  'GET /client/postern-client.js': 'public',
-  'GET /swagger': 'public',
-  'GET /swagger/assets/:file': 'public',
-  'GET /swagger/json': 'public',
-  'POST /v1/enrolments': 'public',
-  'POST /v1/agent/tokens': 'public',
-  'POST /v1/device/tokens': 'public',
-  'GET /v1/users': 'read',
-  'POST /v1/users': 'operate',
-  'GET /v1/users/:id': 'read',
-  'PATCH /v1/users/:id': 'operate',
-  'DELETE /v1/users/:id': 'operate',
-  'GET /v1/users/by-email/:email': 'read',
-  'PUT /v1/users/by-email/:email': 'operate',
-  'GET /v1/users/:id/codes': 'read',
-  'POST /v1/users/:id/codes': 'operate',
-  'GET /v1/codes': 'read',
-  'GET /v1/codes/:id': 'read',
-  'DELETE /v1/codes/:id': 'operate',
-  'GET /v1/devices': 'read',
-  'GET /v1/devices/:id': 'read',
-  'PATCH /v1/devices/:id': 'operate',
-  'DELETE /v1/devices/:id': 'operate',
-  'GET /v1/networks': 'read',
-  'POST /v1/networks': 'operate',
-  'DELETE /v1/networks/:name': 'operate',
-  'GET /v1/nodes': 'read',
-  'POST /v1/nodes': 'own',
-  'GET /v1/nodes/:name': 'read',
-  'DELETE /v1/nodes/:name': 'own',
-  'PUT /v1/enrolments/:id': 'enrolment',
-  'GET /v1/agent/channel': 'agent',
-  'GET /v1/agent/snapshot': 'agent',
-  'GET /v1/agent/bundles': 'agent',
-  'POST /v1/agent/reports': 'agent',
-  'GET /v1/device/bundle': 'device',
-  'DELETE /v1/device': 'device',
-};
+type Kind = Exclude<Access['kind'], 'public'>;
 
 const many = 1_000_000;
-const postern = await testMaster({ limits: { requests: many, failures: many, allFailures: many } });
-const { keys, clock } = postern;
-const n1 = await postern.addMachine('n1');
-const ben = await postern.enrol('ben@example.com');
-const operator = await postern.addPerson('oz@example.com', 'operator');
-const auditor = await postern.addPerson('aud@example.com', 'auditor');
-const nobody = await postern.addPerson('none@example.com', 'none');
-const disabled = await postern.addPerson('off@example.com', 'owner');
-const tokenOf = (user: { id: string }) => addApiToken(postern.store, user.id, start);
-const disabledToken = tokenOf(disabled);
-await postern.ask(200, 'PATCH', `/v1/users/${disabled.id}`, postern.ownerToken, { disabled: true });
+const newWorld = () => testMaster({ limits: { requests: many, failures: many, allFailures: many } });
+const postern = await newWorld();
+const { clock } = postern;
+const examples = await bodyExamples();
 
-const body = new Map([
-  ['POST /v1/users', { email: 'new@example.com', role: 'developer' }],
-  ['PATCH /v1/users/:id', { role: 'admin' }],
-  ['PUT /v1/users/by-email/:email', { role: 'admin', disabled: true }],
-  ['POST /v1/users/:id/codes', {}],
-  ['PATCH /v1/devices/:id', { name: 'mine now' }],
-  [
-    'POST /v1/networks',
-    { name: 'stolen', cidr: '172.19.0.0/16', gateways: [{ node: 'n1', device: 'eth0' }], roles: ['developer'] },
-  ],
-  [
-    'POST /v1/nodes',
-    {
-      name: 'n2',
-      publicKey: 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=',
-      agentKey: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
-      endpoints: ['198.51.100.2:51820'],
-    },
-  ],
-  ['PUT /v1/enrolments/:id', { publicKey: ben.device.request.publicKey, address: ben.lease.address }],
-  ['POST /v1/agent/reports', { applied: { epoch: 1, revision: 1 }, drift: [] }],
-]);
+const routes = postern.application.routes.map((route) => ({ ...route, access: accessOf(route) }));
+const nameOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`;
+const guarded = routes.flatMap((route) => {
+  const { access } = route;
+  return access.kind === 'public' ? [] : [{ ...route, access, name: nameOf(route) }];
+});
+const forUsers = guarded.flatMap((route) => {
+  const { access } = route;
+  return access.kind === 'user' ? [{ ...route, access }] : [];
+});
 
-/** The request that does something real, had it the right token. */
-function attempt(route: string, token: string | undefined) {
-  const [method = '', pattern = ''] = route.split(' ');
-  const path = pattern
-    .replace(':email', 'ben@example.com')
-    .replace('/users/:id', `/users/${ben.user.id}`)
-    .replace('/devices/:id', `/devices/${ben.lease.id}`)
-    .replace('/enrolments/:id', `/enrolments/${ben.lease.id}`)
-    .replace('/codes/:id', `/codes/${ben.user.id}`)
-    .replace(':name', 'n1');
-  return postern.send(method, path, token, body.get(route));
-}
+const world = await populate(postern);
 
-const bearerKey = { sub: 'n1', key: n1.key.x };
-const tokens: Record<'user' | 'agent' | 'device' | 'enrolment', string> = {
-  user: postern.ownerToken,
-  agent: await postern.tokenFor('agent', 'n1', n1.key),
-  device: await postern.tokenFor('device', ben.lease.id, ben.device.key),
-  enrolment: ben.lease.token,
-};
-
-const otherKey = await useKey(await makeKey(new Date('2036-01-01T00:00:00.000Z')));
-const [, payload = ''] = tokens.agent.split('.');
-const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const access = {
-  audience: 'agent',
-  typ: signedTypes.agent as string,
-  kid: keys.tokens.kid,
-  issuer: 'postern',
-  alg: 'EdDSA',
-};
-
-function agentToken(change: Partial<typeof access>, key: Parameters<SignJWT['sign']>[0] = keys.tokens.sign) {
-  const { alg, typ, kid, issuer, audience } = { ...access, ...change };
-  return new SignJWT({ key: n1.key.x })
-    .setProtectedHeader({ alg, typ, kid })
-    .setIssuer(issuer)
-    .setAudience(audience)
-    .setSubject('n1')
-    .setJti('x')
-    .setIssuedAt(clock.now)
-    .setExpirationTime(new Date(clock.now.getTime() + 600_000))
-    .sign(key);
-}
-
-const long = { id: ben.lease.id, codeId: 'x', leasedAt: '2026-01-01T00:00:00.000Z' };
-const past = new Date(clock.now.getTime() - 3_600_000);
-const worthless: [string, string][] = [
-  ['is empty', ''],
-  ['is garbage', 'garbage'],
-  ['is a token of nobody', `pst_${'A'.repeat(43)}`],
-  ['is cut short', postern.ownerToken.slice(0, -1)],
-  ['is 10 KB', `pst_${'A'.repeat(10_240)}`],
-  ['has alg none', `${base64url({ alg: 'none', typ: signedTypes.agent })}.${payload}.`],
-  [
-    'has alg none and the right kid',
-    `${base64url({ alg: 'none', typ: signedTypes.agent, kid: keys.tokens.kid })}.${payload}.`,
-  ],
-  ['is forged', (await signAccessToken('agent', bearerKey, otherKey, clock.now)).token],
-  ['is forged under our kid', await agentToken({}, otherKey.sign)],
-  ['has our public key as an HMAC secret', await agentToken({ alg: 'HS256' }, Buffer.from(keys.tokens.x, 'base64url'))],
-  ['is altered', tokens.agent.replace(/^([^.]*\.)(...)/, '$1abc')],
-  ['is signed with the key for bundles', (await signAccessToken('agent', bearerKey, keys.bundles, clock.now)).token],
-  ['has a path for a kid', await agentToken({ kid: '../../etc/passwd' })],
-  ['is from another issuer', await agentToken({ issuer: 'n1' })],
-  ['has the audience of another kind', await agentToken({ audience: 'device' })],
-  ['has the type of another kind', await agentToken({ typ: signedTypes.device })],
-  ['is the statement behind a code', await agentToken({ typ: signedTypes.code, audience: 'code' })],
-  [
-    'is of a node that does not exist',
-    (await signAccessToken('agent', { ...bearerKey, sub: 'n9' }, keys.tokens, clock.now)).token,
-  ],
-  [
-    'is of an earlier node of that name',
-    (await signAccessToken('agent', { sub: 'n1', key: otherKey.x }, keys.tokens, clock.now)).token,
-  ],
-  [
-    'is of a device that does not exist',
-    (await signAccessToken('device', { sub: operator.id, key: 'x' }, keys.tokens, clock.now)).token,
-  ],
-  ['has expired (agent)', (await signAccessToken('agent', bearerKey, keys.tokens, past)).token],
-  [
-    'has expired (device)',
-    (await signAccessToken('device', { sub: ben.lease.id, key: ben.device.key.x }, keys.tokens, past)).token,
-  ],
-  [
-    'has expired (enrolment)',
-    await signEnrolmentToken({ ...long, codeExpiresAt: '2026-01-02T00:00:00.000Z' }, keys.tokens),
-  ],
-];
-
-const guarded = Object.entries(guards).filter(([, guard]) => guard !== 'public');
-const adminActs: readonly Guard[] = ['read', 'operate', 'own'];
-const kindOf = (guard: Guard) => (adminActs.includes(guard) ? 'user' : guard) as keyof typeof tokens;
-
-/** All that is stored, to see that nothing changed. */
-const contents = () =>
-  ['settings', 'users', 'codes', 'devices', 'nodes', 'resting_addresses', 'kept_answers', 'audit'].map((table) =>
-    postern.store.db.query(`SELECT * FROM ${table}`).all(),
+/** What the OpenAPI document shows as the body of a request, which its own test holds against the schema. */
+async function bodyExamples(): Promise<(method: string, path: string) => unknown> {
+  type Described = { requestBody?: { content: Record<string, { example: unknown }> } };
+  const { paths } = await postern.ask<{ paths: Record<string, Record<string, Described>> }>(
+    200,
+    'GET',
+    '/swagger/json',
   );
-const before = contents();
+  return (method, path) =>
+    paths[path.replace(/:([^/]+)/g, '{$1}')]?.[method.toLowerCase()]?.requestBody?.content['application/json']?.example;
+}
 
-test('every route says who may use it', () => {
-  const routes = postern.application.routes.map(({ method, path }) => `${method} ${path}`);
-  expect(routes.sort()).toEqual(Object.keys(guards).sort());
-});
-
-describe.each(guarded)('%s', (route, guard) => {
-  const refused = async (token: string | undefined, status: number, code: string) => {
-    const answer = await attempt(route, token);
-    expect(answer).toMatchObject({ status, body: { code } });
-    expect(answer.headers.get('content-type')).toBe('application/problem+json');
-    if (token !== undefined && token.length > 4) expect(JSON.stringify(answer.body)).not.toContain(token);
+/** A node, a device and a spent code, and the ways to show who one is. */
+async function populate(master: TestMaster) {
+  const n1 = await master.addMachine('n1');
+  const ben = await master.enrol('ben@example.com');
+  const { id: openCode } = await master.issue(ben.user.id);
+  const spent = master.store.db.query<{ id: string }, []>('SELECT id FROM codes WHERE spent_at IS NOT NULL').get();
+  const token = (permission: TokenPermission, userId = master.owner.id, areas: TokenArea[] | null = null) => {
+    const wanted = { userId, name: 'test', permission, areas, expiresAt: '2026-12-31T00:00:00.000Z' };
+    const made = addToken(master.store, wanted, 'test', start);
+    if (!made.ok) throw new Error(made.reason);
+    return made.value;
   };
+  const bearers: Record<Kind, string> = {
+    user: master.ownerToken,
+    agent: await master.tokenFor('agent', 'n1', n1.key),
+    device: await master.tokenFor('device', ben.lease.id, ben.device.key),
+    enrolment: ben.lease.token,
+  };
+  const parameters: Record<string, string> = {
+    '/users/:id': ben.user.id,
+    '/devices/:id': ben.lease.id,
+    '/enrolments/:id': ben.lease.id,
+    '/codes/:id': openCode,
+    '/tokens/:id': token('auditor').id,
+    ':email': ben.user.email,
+    ':name': 'n1',
+  };
+  const pathOf = (pattern: string) => {
+    const filled = Object.entries(parameters).reduce(
+      (path, [name, value]) => path.replace(name, name.replace(/:.*/, value)),
+      pattern,
+    );
+    return filled.replace(/:[^/]+/g, ben.user.id);
+  };
+  const bodies: Record<string, unknown> = {
+    'PUT /v1/enrolments/:id': { publicKey: ben.device.request.publicKey, address: ben.lease.address },
+    'POST /v1/tokens': { name: 'ci', permission: 'auditor', areas: ['tokens'] },
+    'POST /v1/users': { email: 'new@example.com', role: 'developer' },
+    'PATCH /v1/users/:id': { role: 'admin' },
+    'PUT /v1/users/by-email/:email': { role: 'admin', disabled: true },
+  };
+  /** The request that does something real, had it the right token. */
+  const attempt = (method: string, path: string, token: string | undefined) =>
+    master.send(method, pathOf(path), token, bodies[`${method} ${path}`] ?? examples(method, path));
+  return { n1, ben, codeId: spent?.id ?? '', token, bearers, attempt };
+}
 
-  test('needs a token', () => refused(undefined, 401, 'token-missing'));
+/** All that is stored but tokens, which these tests make, to see that nothing else changed. */
+function contents(): Record<string, unknown[]> {
+  const { db } = postern.store;
+  const tables = db
+    .query<{ name: string }, []>(
+      `SELECT name FROM sqlite_master
+       WHERE type = 'table' AND name NOT IN ('pulse', 'api_tokens', 'audit', 'sqlite_sequence')`,
+    )
+    .all();
+  return {
+    ...Object.fromEntries(tables.map(({ name }) => [name, db.query(`SELECT * FROM ${name}`).all()])),
+    audit: db.query(`SELECT * FROM audit WHERE act <> 'token.add'`).all(),
+  };
+}
 
-  test.each(worthless)('refuses a token that %s', (_, token) => refused(token, 401, 'token-invalid'));
+const refused = async (
+  { method, path }: { method: string; path: string },
+  token: string | undefined,
+  ...[status, code]: [number, string]
+) => {
+  const answer = await world.attempt(method, path, token);
+  expect(answer).toMatchObject({ status, body: { code } });
+  expect(answer.headers.get('content-type')).toBe('application/problem+json');
+  if (token !== undefined && token.length > 4) expect(JSON.stringify(answer.body)).not.toContain(token);
+};
 
-  test('refuses the tokens of others', async () => {
-    for (const [kind, token] of Object.entries(tokens))
-      if (kind !== kindOf(guard)) await refused(token, 401, 'token-invalid');
-  });
-
-  if (kindOf(guard) === 'user')
-    test('refuses who has too little permission', async () => {
-      await refused(tokenOf(nobody), 403, 'permission-denied');
-      await refused(disabledToken, 403, 'permission-denied');
-      if (guard !== 'read') await refused(tokenOf(auditor), 403, 'permission-denied');
-      if (guard === 'own') await refused(tokenOf(operator), 403, 'permission-denied');
+describe('every route', () => {
+  test('is promised to those who may use it, and to nobody else', () => {
+    const promised = readFileSync(join(import.meta.dir, 'routes/access.txt'), 'utf8')
+      .trimEnd()
+      .split('\n');
+    const declared = routes.map(({ method, path, access }) => {
+      const who = access.kind === 'user' ? `${access.act} ${access.area}` : access.kind;
+      return `${method} ${path} ${who}`;
     });
-
-  test('looks at the token before the body', async () => {
-    const [method = ''] = route.split(' ');
-    if (method === 'GET' || method === 'DELETE') return;
-    const path = (route.split(' ')[1] ?? '').replace(':id', ben.user.id);
-    const headers = { 'content-type': 'text/plain', 'content-length': '99999999' };
-    expect((await postern.fetch(path, { method, headers, body: 'x' })).status).toBe(401);
-  });
-});
-
-test('all of that changed nothing', () => expect(contents()).toEqual(before));
-
-describe('permissions', () => {
-  test('an auditor reads', async () => {
-    for (const [route, guard] of guarded)
-      if (guard === 'read') expect([200, 404]).toContain((await attempt(route, tokenOf(auditor))).status);
+    const changes = {
+      new: declared.filter((line) => !promised.includes(line)),
+      gone: promised.filter((line) => !declared.includes(line)),
+    };
+    expect(changes, 'If this is meant, change these lines in api/routes/access.txt.').toEqual({ new: [], gone: [] });
   });
 
   test.each([
-    ['make an owner', 'POST', '/v1/users', { email: 'x@example.com', role: 'admin', permission: 'owner' }],
-    ['make an auditor', 'POST', '/v1/users', { email: 'x@example.com', role: 'admin', permission: 'auditor' }],
-    ['raise itself', 'PATCH', `/v1/users/${operator.id}`, { permission: 'owner' }],
-    ['raise another', 'PATCH', `/v1/users/${ben.user.id}`, { permission: 'operator' }],
-    ['disable an owner', 'PATCH', `/v1/users/${postern.owner.id}`, { disabled: true }],
-    ['lower an owner', 'PATCH', `/v1/users/${postern.owner.id}`, { permission: 'none' }],
-    ['make an owner by e-mail', 'PUT', '/v1/users/by-email/x@example.com', { role: 'admin', permission: 'owner' }],
-    ['disable an owner by e-mail', 'PUT', '/v1/users/by-email/ana@example.com', { role: 'admin', disabled: true }],
-    ['remove an owner', 'DELETE', `/v1/users/${postern.owner.id}`, undefined],
-  ])('an operator does not %s', async (_, method, path, change) => {
-    expect(await postern.send(method, path, tokenOf(operator), change)).toMatchObject({
-      status: 403,
-      body: { code: 'permission-denied' },
-    });
-  });
+    ['nothing', {}],
+    ['no security', { detail: { tags: ['Users'] } }],
+    ['an area that no token has', { detail: { security: [{ userToken: [] }], tags: ['Nonsense'] } }],
+    ['a scheme that does not exist', { detail: { security: [{ cookie: [] }], tags: ['Users'] } }],
+  ])('that declares %s keeps the application from starting', (_, hooks) =>
+    expect(() => accessTable([{ method: 'GET', path: '/v1/new', hooks }])).toThrow('GET /v1/new'),
+  );
 
-  test('what a demotion takes is gone at the next request', async () => {
-    const token = tokenOf(operator);
-    expect((await attempt('GET /v1/users', token)).status).toBe(200);
-    await postern.ask(200, 'PATCH', `/v1/users/${operator.id}`, postern.ownerToken, { permission: 'none' });
-    expect((await attempt('GET /v1/users', token)).status).toBe(403);
+  test('that was not declared is not served', () =>
+    expect(() => accessTable([])('GET', '/v1/users')).toThrow('nobody declared'));
+
+  const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'];
+  test.each([...new Set(routes.map(({ path }) => path))])('%s takes no verb but its own', async (path) => {
+    const own = routes.filter((route) => route.path === path).map(({ method }) => method);
+    for (const verb of verbs.filter((each) => !own.includes(each)))
+      for (const token of [undefined, ...Object.values(world.bearers)]) {
+        const answer = await world.attempt(verb, path, token);
+        expect(answer).toMatchObject({ status: 405, body: { code: 'method-not-allowed' } });
+        expect(answer.headers.get('allow')?.split(', ')).toEqual(own);
+      }
   });
 });
 
-describe('a token dies with its bearer', () => {
-  test('also while the request is still being sent', async () => {
-    const user = await postern.addPerson('slow@example.com', 'operator');
-    const token = tokenOf(user);
-    const demoted = Promise.withResolvers<void>();
-    const slow = new ReadableStream({
-      async pull(controller) {
-        await demoted.promise;
-        controller.enqueue(new TextEncoder().encode('{"email":"late@example.com","role":"developer"}'));
-        controller.close();
-      },
-    });
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    const answer = postern.fetch('/v1/users', { method: 'POST', headers, body: slow });
-    await Bun.sleep(5);
-    await postern.ask(200, 'PATCH', `/v1/users/${user.id}`, postern.ownerToken, { permission: 'none' });
-    demoted.resolve();
-    expect((await answer).status).toBe(403);
+const forger = await forgerOf(postern, {
+  agent: { sub: 'n1', key: world.n1.key.x },
+  device: { sub: world.ben.lease.id, key: world.ben.device.key.x },
+  enrolment: { sub: world.ben.lease.id, key: world.codeId },
+});
+
+const runOut = world.token('owner');
+postern.store.db.query('UPDATE api_tokens SET expires_at = ? WHERE id = ?').run(start.toISOString(), runOut.id);
+const revoked = world.token('owner');
+revokeToken(postern.store, revoked.id, 'test', start);
+const ofOwner = postern.ownerToken;
+
+const worthless: Record<Kind, [string, string][]> = {
+  user: [
+    ['is of nobody', `pst_${'A'.repeat(43)}`],
+    ['is cut short', ofOwner.slice(0, -1)],
+    ['is longer', `${ofOwner}A`],
+    ['is in other letters', ofOwner.toUpperCase().replace('PST_', 'pst_')],
+    ['is without what tells it is ours', ofOwner.slice(4)],
+    ['is 10 KB', `pst_${'A'.repeat(10_240)}`],
+    ['has run out', runOut.token],
+    ['was revoked', revoked.token],
+    ['is a hash from the database', sha256Hex(ofOwner)],
+    ...(await forger.forgeries('agent')),
+  ],
+  agent: await forger.forgeries('agent'),
+  device: await forger.forgeries('device'),
+  enrolment: await forger.forgeries('enrolment'),
+};
+
+describe('a forged token', () => {
+  test.each(['agent', 'device', 'enrolment'] as const)('would be taken as one of %s, were it ours', async (kind) => {
+    for (const { method, path, access } of guarded.filter(
+      (route) => route.access.kind === kind && route.method === 'GET',
+    ))
+      expect([access.kind, (await world.attempt(method, path, await forger.forge(kind))).status]).not.toEqual([
+        kind,
+        401,
+      ]);
+  });
+});
+
+describe.each(guarded)('$name', (route) => {
+  const { access, method, path } = route;
+
+  test('needs a token', () => refused(route, undefined, 401, 'token-missing'));
+
+  test.each([['is empty', ''], ['is garbage', 'garbage'], ...worthless[access.kind]])(
+    'refuses a token that %s',
+    (_, token) => refused(route, token, 401, 'token-invalid'),
+  );
+
+  test('refuses the tokens of others', async () => {
+    for (const [kind, token] of Object.entries(world.bearers))
+      if (kind !== access.kind) await refused(route, token, 401, 'token-invalid');
+    const signed = await assertion('agent', 'n1', world.n1.key, clock.now);
+    await refused(route, signed, 401, 'token-invalid');
+    await refused(route, world.ben.code, 401, 'token-invalid');
   });
 
-  test('when a device is revoked', async () => {
-    expect((await attempt('GET /v1/device/bundle', tokens.device)).status).toBe(200);
-    revokeDevice(postern.store, ben.lease.id, 'test', 'device.revoke', clock.now);
-    expect((await attempt('GET /v1/device/bundle', tokens.device)).status).toBe(401);
+  test('looks at the token before the body', async () => {
+    if (method === 'GET' || method === 'DELETE') return;
+    const headers = { 'content-type': 'text/plain', 'content-length': '99999999' };
+    const answer = await postern.fetch(path.replace(/:[^/]+/g, world.ben.user.id), { method, headers, body: 'x' });
+    expect(answer.status).toBe(401);
+  });
+});
+
+const people: Record<string, string> = {};
+for (const permission of ['owner', 'operator', 'auditor', 'none'] as const)
+  people[permission] = (await postern.addPerson(`${permission}@example.com`, permission)).id;
+const off = await postern.addPerson('off@example.com', 'owner');
+const offToken = world.token('owner', off.id);
+await postern.ask(200, 'PATCH', `/v1/users/${off.id}`, postern.ownerToken, { disabled: true });
+
+const enough: Record<string, readonly Permission[]> = {
+  read: ['auditor', 'operator', 'owner'],
+  operate: ['operator', 'owner'],
+  own: ['owner'],
+};
+const before = contents();
+
+describe.each(forUsers)('$name', (route) => {
+  const { access, name } = route;
+  const denied = (token: string) => refused(route, token, 403, 'permission-denied');
+
+  test('refuses who has too little permission: the user or the token', async () => {
+    for (const ofUser of ['owner', 'operator', 'auditor', 'none'] as const)
+      for (const ofToken of ['owner', 'operator', 'auditor'] as const) {
+        const isEnough = [ofUser, ofToken].every((permission) => enough[access.act]?.includes(permission));
+        if (!isEnough) await denied(world.token(ofToken, people[ofUser]).token);
+      }
   });
 
-  test('when a node is removed, and does not come back with its name', async () => {
-    expect((await attempt('GET /v1/agent/snapshot', tokens.agent)).status).toBe(200);
-    await postern.ask(204, 'DELETE', '/v1/nodes/n1', postern.ownerToken);
-    expect((await attempt('GET /v1/agent/snapshot', tokens.agent)).status).toBe(401);
-    await postern.addMachine('n1');
-    expect((await attempt('GET /v1/agent/snapshot', tokens.agent)).status).toBe(401);
+  test('refuses a disabled user', () => denied(offToken.token));
+
+  test('refuses a token for the other areas', () =>
+    denied(
+      world.token(
+        'owner',
+        people.owner,
+        TokenArea.options.filter((area) => area !== access.area),
+      ).token,
+    ));
+
+  test('lets in the least token that is enough', async () => {
+    const fresh = await newWorld();
+    const { attempt, token } = await populate(fresh);
+    const permission = enough[access.act]?.[0] as TokenPermission;
+    const { id } = await fresh.addPerson('least@example.com', permission);
+    const answer = await attempt(route.method, route.path, token(permission, id, [access.area]).token);
+    expect([401, 403, 405, 500]).not.toContain(answer.status);
+    if (name.startsWith('GET')) expect(answer.status).toBeOneOf([200, 404]);
   });
+});
+
+test('all of that changed nothing', () => {
+  expect(Object.keys(before).length).toBeGreaterThan(7);
+  expect(contents()).toEqual(before);
 });

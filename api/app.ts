@@ -1,4 +1,5 @@
 import { type AnyElysia, Elysia } from 'elysia';
+import { accessTable, type Route } from './http/access.ts';
 import { answerForFailure, commonHeaders, errorBoundary } from './http/errors.ts';
 import { assemble, type Deps, type Master } from './master.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
@@ -11,6 +12,7 @@ import { networkRoutes } from './routes/networks.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { publicRoutes } from './routes/public.ts';
 import { swaggerRoutes } from './routes/swagger.ts';
+import { tokenRoutes } from './routes/tokens.ts';
 import { userRoutes } from './routes/users.ts';
 
 /** The master's HTTP application, without a socket: a function from requests to responses. */
@@ -25,11 +27,14 @@ export function applicationOf(master: Master) {
     .headers(commonHeaders)
     .use(errorBoundary(master.log, (path) => methodsOf(whole.application.routes, path)))
     .onRequest(({ request }) => master.callers.recognise(request))
+    // In one place, so that no route can forget it.
+    .onTransform({ as: 'global' }, ({ request, route }) => master.callers.admit(request, access(request.method, route)))
     .use(publicRoutes(master))
     .use(swaggerRoutes(() => whole.application))
     .use(redemptionRoute(master))
     .use(confirmationRoute(master))
     .use(accessTokenRoutes(master))
+    .use(tokenRoutes(master))
     .use(userRoutes(master))
     .use(codeRoutes(master))
     .use(deviceRoutes(master))
@@ -38,13 +43,12 @@ export function applicationOf(master: Master) {
     .use(agentRoutes(master))
     .use(ownDeviceRoutes(master));
   whole.application = application;
+  const access = accessTable(application.routes);
   // In one place, so that no route can forget it: no answer leaves before what it tells is on the disk.
   const handle = (request: Request): Promise<Response> =>
     master.store.durably(() => application.handle(request)).catch((error) => answerForFailure(error, master.log));
   return { routes: application.routes, handle };
 }
-
-type Route = { readonly method: string; readonly path: string };
 
 /** The methods that a path takes, for 405. */
 function methodsOf(routes: readonly Route[], path: string): string[] {

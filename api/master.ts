@@ -3,6 +3,7 @@ import { type Published, publishedOf } from './fleet/published.ts';
 import { type Callers, callersOf } from './http/callers.ts';
 import type { FailureLog } from './http/errors.ts';
 import { type LimitSettings, type Limits, limitsOf } from './http/limits.ts';
+import { newTokenUses, type TokenUses } from './http/token-uses.ts';
 import type { SigningKeys } from './keys/working-keys.ts';
 import type { Releases } from './state/release.ts';
 import type { Store } from './store/open.ts';
@@ -31,6 +32,7 @@ export type Master = Omit<Deps, 'limits'> & {
   published: Published;
   limits: Limits;
   callers: Callers;
+  uses: TokenUses;
 };
 
 export function assemble(deps: Deps): Master {
@@ -38,6 +40,7 @@ export function assemble(deps: Deps): Master {
   const limits = limitsOf(deps.limits);
   const { store, keys, addressOf, now } = deps;
   const published = publishedOf(store, keys);
+  const uses = newTokenUses();
   store.onRevised((version) => fleet.announce(version));
   store.onUndone(() => published.forgetAll());
   return {
@@ -45,6 +48,7 @@ export function assemble(deps: Deps): Master {
     fleet,
     limits,
     published,
-    callers: callersOf({ store, keys, limits, addressOf, now }),
+    uses,
+    callers: callersOf({ store, keys, limits, uses, addressOf, now }),
   };
 }

@@ -13,6 +13,7 @@ const bodyRoutes: [string, string, string | undefined][] = [
   ['POST', '/v1/enrolments', undefined],
   ['POST', '/v1/agent/tokens', undefined],
   ['POST', '/v1/device/tokens', undefined],
+  ['POST', '/v1/tokens', owner],
   ['POST', '/v1/users', owner],
   ['PATCH', `/v1/users/${ben.user.id}`, owner],
   ['PUT', '/v1/users/by-email/ben@example.com', owner],

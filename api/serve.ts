@@ -4,6 +4,7 @@ import { applicationOf } from './app.ts';
 import type { ListenAddress } from './decisions/listen.ts';
 import { letMachinesGo } from './fleet/machines.ts';
 import { defaultLimits } from './http/limits.ts';
+import { recordUsesRegularly } from './http/token-uses.ts';
 import { assemble } from './master.ts';
 import { masterPaths } from './state/layout.ts';
 import { liveCredentials } from './state/live.ts';
@@ -123,6 +124,7 @@ export function serve(state: LoadedState, stateDir: string, listen: ListenAddres
 
   // Only now: who cannot listen has no business with the database.
   const machines = letMachinesGo(master);
+  const uses = recordUsesRegularly(master);
 
   return {
     url: server.url.href,
@@ -132,6 +134,7 @@ export function serve(state: LoadedState, stateDir: string, listen: ListenAddres
       master.fleet.closeAll();
       await Promise.race([server.stop(), Bun.sleep(3_000)]);
       await server.stop(true);
+      uses.stop();
       state.store.close();
     },
   };

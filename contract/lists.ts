@@ -84,6 +84,9 @@ export type CodeList = v.InferOutput<typeof CodeList>;
 export const NodeList = v.strictObject({ limit, cursor, sort: sortBy('name', 'priority') });
 export type NodeList = v.InferOutput<typeof NodeList>;
 
+export const TokenList = v.strictObject({ limit, cursor, sort: sortBy('createdAt', 'name'), userId: v.optional(Id) });
+export type TokenList = v.InferOutput<typeof TokenList>;
+
 /** One page. `nextCursor` asks for the next and is null on the last; `total` counts all that the filters let through. */
 export function pageOf<T extends v.GenericSchema>(item: T) {
   return v.object({ items: v.array(item), nextCursor: v.nullable(v.string()), total: Count });

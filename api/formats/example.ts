@@ -44,7 +44,7 @@ export function exampleOf(schema: JsonSchema, name = ''): unknown {
         Object.entries(schema.properties ?? {})
           // Half of a form that may be left out asks for something special.
           .filter(([field, part]) => part.type !== 'object' || schema.required?.includes(field) !== false)
-          .map(([field, part]) => [field, firstByName[field] ?? exampleOf(part, field)]),
+          .map(([field, part]) => [field, firstOf(field, part) ?? exampleOf(part, field)]),
       );
     case 'array':
       return schema.items === undefined ? [] : [exampleOf(schema.items, name)];
@@ -58,4 +58,9 @@ export function exampleOf(schema: JsonSchema, name = ''): unknown {
     default:
       return textByName[name] ?? 'text';
   }
+}
+
+function firstOf(name: string, { enum: allowed }: JsonSchema): unknown {
+  const first = firstByName[name];
+  return allowed === undefined || allowed.includes(first) ? first : undefined;
 }

@@ -4,10 +4,12 @@ import { exampleOf, type JsonSchema } from './example.ts';
 /** The parts of an OpenAPI document that are finished here. */
 export type Operation = {
   operationId?: string;
+  description?: string;
   parameters?: Parameter[];
   requestBody?: { required: boolean; content: Record<string, unknown> };
   responses?: Record<string, ResponseObject>;
   security?: Record<string, string[]>[];
+  'x-needs'?: string;
   'x-problems'?: readonly ProblemCode[];
   'x-traits'?: readonly string[];
   'x-answer'?: { status: string; description: string; mediaType?: string };
@@ -65,7 +67,7 @@ const later: readonly string[] = ['429', '503'];
  * and examples of what goes in and out.
  */
 export function finishOperation(route: Operation, bodySchema: JsonSchema | undefined): Operation {
-  const { 'x-problems': own = [], 'x-traits': traits = [], 'x-answer': answer, ...operation } = route;
+  const { 'x-needs': _, 'x-problems': own = [], 'x-traits': traits = [], 'x-answer': answer, ...operation } = route;
   const has = (trait: string) => traits.includes(trait);
   const isRead = has('tagged') && !has('conditional') && !has('repeatable');
   const parameters: Parameter[] = [

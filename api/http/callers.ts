@@ -1,17 +1,20 @@
 import type { User } from '#contract/admin.ts';
-import { type Act, may } from '../decisions/permissions.ts';
+import type { ApiToken } from '#contract/token.ts';
+import { type Act, covers, type Grant, grantOf, may } from '../decisions/permissions.ts';
 import { claimedKind, type EnrolmentClaims, verifyAccessToken, verifyEnrolmentToken } from '../keys/tokens.ts';
 import type { SigningKeys, TokenKey } from '../keys/working-keys.ts';
-import { userOfToken } from '../store/api-tokens.ts';
+import { findBearer } from '../store/api-tokens.ts';
 import { findDevice, type StoredDevice } from '../store/devices.ts';
 import { findNode, type StoredNode } from '../store/nodes.ts';
 import type { Store } from '../store/open.ts';
+import { type Access, bearers, needs } from './access.ts';
 import type { Limits } from './limits.ts';
 import { Refusal } from './refusal.ts';
+import type { TokenUses } from './token-uses.ts';
 
 /** Who a request is from, as far as its token says and the database still agrees. */
 export type Caller =
-  | { kind: 'user'; user: User }
+  | { kind: 'user'; user: User; token: ApiToken; grant: Grant }
   | { kind: 'agent'; node: StoredNode; expiresAt: Date }
   | { kind: 'device'; device: StoredDevice }
   | { kind: 'enrolment'; enrolment: EnrolmentClaims };
@@ -31,6 +34,7 @@ export function callersOf(parts: {
   store: Store;
   keys: Pick<SigningKeys, 'tokens'>;
   limits: Limits;
+  uses: TokenUses;
   addressOf: (request: Request) => string;
   now: () => Date;
 }) {
@@ -53,6 +57,15 @@ export function callersOf(parts: {
     return caller;
   };
 
+  const userWhoMay = (request: Request, act: Act): Extract<Caller, { kind: 'user' }> => {
+    const caller = callerOfKind(request, 'user');
+    const { user, grant } = caller;
+    if (user.disabled) throw new Refusal('permission-denied', 'Your user is disabled.');
+    if (!may(grant.permission, act))
+      throw new Refusal('permission-denied', `This needs ${needs[act]}; yours is "${grant.permission}".`);
+    return caller;
+  };
+
   return {
     /** Looks at the token, if there is one; strangers are counted. Runs on every request. */
     async recognise(request: Request): Promise<void> {
@@ -67,31 +80,23 @@ export function callersOf(parts: {
     },
     callerOf,
     callerOfKind,
-    /** The user behind an admin's request, if the permission allows the act. */
-    userWhoMay(request: Request, act: Act): User {
-      const { user } = callerOfKind(request, 'user');
-      if (user.disabled) throw new Refusal('permission-denied', 'Your user is disabled.');
-      if (!may(user.permission, act))
-        throw new Refusal('permission-denied', `This needs ${needs[act]}; yours is "${user.permission}".`);
-      return user;
+    /** Lets in whom the route is for, and nobody else. Runs on every route, before its body is validated. */
+    admit(request: Request, access: Access): void {
+      if (access.kind === 'public') return;
+      if (access.kind !== 'user') return void callerOfKind(request, access.kind);
+      const { token, grant } = userWhoMay(request, access.act);
+      if (!covers(grant, access.area))
+        throw new Refusal(
+          'permission-denied',
+          `This needs a token for ${access.area}; yours is for ${token.areas?.join(', ')}.`,
+        );
     },
+    /** The user behind a request, if the permission allows the act: for what depends on the request's content. */
+    userWhoMay: (request: Request, act: Act): User => userWhoMay(request, act).user,
   };
 }
 
 const challenge = { 'www-authenticate': 'Bearer' };
-
-const bearers: Record<CallerKind, string> = {
-  user: 'a user',
-  agent: 'an agent',
-  device: 'a device',
-  enrolment: 'an enrolment',
-};
-
-const needs: Record<Act, string> = {
-  read: 'the permission auditor, operator or owner',
-  operate: 'the permission operator or owner',
-  own: 'the permission owner',
-};
 
 function isKind<K extends CallerKind>(caller: Caller, kind: K): caller is Extract<Caller, { kind: K }> {
   return caller.kind === kind;
@@ -99,19 +104,32 @@ function isKind<K extends CallerKind>(caller: Caller, kind: K): caller is Extrac
 
 async function standingOf(
   request: Request,
-  { store, keys, now }: { store: Store; keys: Pick<SigningKeys, 'tokens'>; now: () => Date },
+  { store, keys, uses, now }: { store: Store; keys: Pick<SigningKeys, 'tokens'>; uses: TokenUses; now: () => Date },
 ): Promise<Standing> {
   const header = request.headers.get('authorization');
   if (header === null) return { state: 'missing' };
   const token = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(header)?.[1];
   if (token === undefined) return invalid;
   if (token.startsWith('pst_')) {
-    return knownBy(() => {
-      const user = userOfToken(store, token);
-      return user === undefined ? undefined : { kind: 'user', user };
-    });
+    return standingOfApiToken(token, store, uses, now);
   }
   return standingOfJwt(token, store, keys.tokens, now());
+}
+
+function standingOfApiToken(secret: string, store: Store, uses: TokenUses, now: () => Date): Standing {
+  const look = (): Extract<Caller, { kind: 'user' }> | undefined => {
+    const bearer = findBearer(store, secret);
+    if (bearer === undefined || isOver(bearer.token, now())) return undefined;
+    return { kind: 'user', ...bearer, grant: grantOf(bearer.user, bearer.token) };
+  };
+  const caller = look();
+  if (caller === undefined) return { state: 'invalid', expired: findBearer(store, secret) !== undefined };
+  uses.note(caller.token.id, now());
+  return { state: 'known', look };
+}
+
+function isOver({ expiresAt }: ApiToken, now: Date): boolean {
+  return expiresAt !== null && expiresAt <= now.toISOString();
 }
 
 /** The type in the header only tells what to check the token as; the check is complete for each kind. */

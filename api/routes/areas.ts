@@ -3,15 +3,19 @@ import { bodyLimit, readJson } from '../http/read-json.ts';
 import type { Master } from '../master.ts';
 
 /**
- * The areas of the API by who may enter. Every route that is not public stands in one; entering is checked before
- * anything of the request is validated.
+ * The areas of the API by who may enter: each gives its routes the caller as they need it. Whether the caller may enter
+ * was checked before, by what the route declares.
  */
 
-/** Users with a permission: reading takes auditor, everything else operator, and `own` in a route owner. */
+/** Users with a permission. An act of theirs is the act of the token they used. */
 export function adminArea({ callers }: Master) {
   return new Elysia().derive({ as: 'scoped' }, ({ request }) => {
-    const user = callers.userWhoMay(request, request.method === 'GET' ? 'read' : 'operate');
-    return { admin: user, actor: `user ${user.email}` };
+    const { user, token, grant } = callers.callerOfKind(request, 'user');
+    return {
+      admin: user,
+      actor: `user ${user.email} token ${token.id}`,
+      grant: { ...grant, userId: user.id, tokenId: token.id },
+    };
   });
 }
 

@@ -17,7 +17,7 @@ const byName = v.object({ name: Name });
 const about = { tag: 'Nodes', bearer: 'userToken' } as const;
 
 export function nodeRoutes(master: Master) {
-  const { store, fleet, callers, now } = master;
+  const { store, fleet, now } = master;
   const shown = ({ agentKey, ...node }: StoredNode): NodeResource => ({
     ...node,
     connected: fleet.isConnected(node.name),
@@ -43,8 +43,7 @@ export function nodeRoutes(master: Master) {
     )
     .post(
       '/v1/nodes',
-      ({ body, actor, request, create }) => {
-        callers.userWhoMay(request, 'own');
+      ({ body, actor, create }) => {
         if (!isUsableSigningKey(body.agentKey)) throw new Refusal('key-refused', 'Make a new key pair for the agent.');
         return create({
           make: () => shown(granted(addNode(store, body, actor, now()))),
@@ -58,6 +57,7 @@ export function nodeRoutes(master: Master) {
         response: { 201: NodeResource },
         detail: operation('addNode', 'Add a node', {
           ...about,
+          needs: 'own',
           traits: ['tagged', 'repeatable'],
           problems: ['already-exists', 'key-refused', 'key-taken', 'pool-exhausted'],
         }),
@@ -78,7 +78,6 @@ export function nodeRoutes(master: Master) {
     .delete(
       '/v1/nodes/:name',
       async ({ params, actor, request, set }) => {
-        callers.userWhoMay(request, 'own');
         expectMatch(request, etagOfNode(shown(found(findNode(store, params.name)))));
         granted(removeNode(store, params.name, actor, now()));
         await store.settled();
@@ -90,6 +89,7 @@ export function nodeRoutes(master: Master) {
         params: byName,
         detail: operation('removeNode', 'Remove a node and end its channel', {
           ...about,
+          needs: 'own',
           traits: ['conditional'],
           answer: noContent,
           problems: ['not-found', 'in-use'],

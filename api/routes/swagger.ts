@@ -6,9 +6,10 @@ import type { GenericSchema } from 'valibot';
 import { Problem } from '#contract/problem.ts';
 import type { JsonSchema } from '../formats/example.ts';
 import { finishOperation, type Paths } from '../formats/openapi.ts';
+import { accessOf, describeAccess } from '../http/access.ts';
 import { commonHeaders } from '../http/errors.ts';
 import { found } from '../http/refusal.ts';
-import { operation, text } from './documentation.ts';
+import { hidden, operation, text } from './documentation.ts';
 
 const page = `<!doctype html>
 <html lang="en">
@@ -69,7 +70,7 @@ export function swaggerRoutes(application: () => AnyElysia) {
           headers: { ...html, 'content-type': type, 'cache-control': 'public, max-age=3600' },
         });
       },
-      { detail: { hide: true } },
+      { detail: hidden },
     )
     .get(
       '/swagger/json',
@@ -98,7 +99,8 @@ async function describe(application: AnyElysia): Promise<string> {
     const bare = methods?.[method];
     if (methods === undefined || bare === undefined) continue;
     const { body } = route.hooks as { body?: GenericSchema };
-    methods[method] = finishOperation(bare, body === undefined ? undefined : jsonSchema(body));
+    const described = { ...bare, description: describeAccess(accessOf(route)) };
+    methods[method] = finishOperation(described, body === undefined ? undefined : jsonSchema(body));
   }
   return JSON.stringify({
     openapi: '3.1.0',
@@ -113,7 +115,9 @@ async function describe(application: AnyElysia): Promise<string> {
     components: {
       schemas: { ...described.components.schemas, Problem: jsonSchema(Problem) },
       securitySchemes: {
-        userToken: bearer("A user's API token, pst_…; what it may do is the user's permission."),
+        userToken: bearer(
+          "A user's API token, pst_…; what it may do is its own permission or its user's, whichever is less.",
+        ),
         agentToken: bearer("A node agent's ten-minute token, from /v1/agent/tokens."),
         deviceToken: bearer("A device's ten-minute token, from /v1/device/tokens."),
         enrolmentToken: bearer('The token that a redeemed code was answered with.'),

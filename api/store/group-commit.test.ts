@@ -23,7 +23,10 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 function poison(store: Store): void {
   store.write(() => {
     store.db.run('PRAGMA defer_foreign_keys = ON');
-    store.db.run(`INSERT INTO api_tokens (hash, user_id, created_at) VALUES ('${crypto.randomUUID()}', 'nobody', '')`);
+    const id = crypto.randomUUID();
+    store.db.run(
+      `INSERT INTO codes (id, user_id, hash, backing, created_at, expires_at) VALUES ('${id}', 'nobody', '${id}', '', '', '')`,
+    );
   });
 }
 

@@ -4,9 +4,10 @@ import { StorageError } from './errors.ts';
 import roster from './migrations/0001-roster.sql' with { type: 'text' };
 import lists from './migrations/0002-lists.sql' with { type: 'text' };
 import enrolmentIndexes from './migrations/0003-enrolment-indexes.sql' with { type: 'text' };
+import tokens from './migrations/0004-tokens.sql' with { type: 'text' };
 
 /** In order, never edited once released: a database knows by `user_version` how many of them it has. */
-export const migrations: readonly string[] = [roster, lists, enrolmentIndexes];
+export const migrations: readonly string[] = [roster, lists, enrolmentIndexes, tokens];
 
 /** Brings the schema up to date, each step whole or not at all, with a copy of the file kept beside it before. */
 export function migrate(db: Database, path: string): void {

@@ -133,6 +133,36 @@ describe('postern', () => {
     expect((await postern('node', 'list')).stdout).toMatch(/n1\s+198\.51\.100\.7:51820/);
   });
 
+  test('makes a token for a script, which may do that and no more', async () => {
+    const file = join(stateDir, 'ci.token');
+    const words = ['token', 'add', 'ci', '--permission', 'operator', '--area', 'users', 'codes', '--save', file];
+    const made = await postern(...words);
+    expect(made.stdout).toContain(`operator for users, codes`);
+    expect(made.stdout).not.toContain(readFileSync(file, 'utf8').trim());
+    expect((await postern(...words)).stderr).toContain('EEXIST');
+    await postern('user', 'add', 'script@example.com');
+    expect((await postern('--token-file', file, 'code', 'add', 'script@example.com')).exitCode).toBe(0);
+    const outside = await postern('--token-file', file, 'network', 'list');
+    expect([outside.exitCode, outside.stderr]).toEqual([3, expect.stringContaining('users, codes')]);
+
+    await postern(...words.toSpliced(-1, 1, `${file}2`));
+    const [, ...both] = JSON.parse((await postern('token', 'list', '--json')).stdout) as { id: string; name: string }[];
+    expect(both.map(({ name }) => name)).toEqual(['ci', 'ci']);
+    expect((await postern('token', 'revoke', 'ci')).stderr).toContain(both.at(-1)?.id ?? '');
+    for (const { id } of both) expect((await postern('token', 'revoke', id)).stdout).toContain('is revoked');
+    expect((await postern('--token-file', file, 'user', 'list')).stderr).toContain('token-invalid');
+    expect((await postern('token', 'list')).stdout).toMatch(/^first +o@example.com +owner +all +\d+ s ago +never/m);
+  });
+
+  test('shows a token this once', async () => {
+    const words = ['token', 'add', 'week', '--permission', 'auditor', '--for', '604800'];
+    expect((await postern(...words)).stdout).toMatch(/^ {2}pst_[\w-]{43}$/m);
+    expect(JSON.parse((await postern(...words, '--json')).stdout)).toMatchObject({
+      permission: 'auditor',
+      token: expect.stringMatching(/^pst_/),
+    });
+  });
+
   test('says that there are no devices, and what to do', async () =>
     expect((await postern('device', 'list')).stdout).toContain('postern code add'));
 
@@ -148,6 +178,12 @@ describe('postern', () => {
     [['user', 'set', 'ana@example.com'], 2, 'say what to change'],
     [['user', 'set', 'ana@example.com', '--enable', '--disable'], 2, 'cannot be used with'],
     [['code', 'add', 'ana@example.com', '--ttl', 'soon'], 2, 'seconds'],
+    [['token', 'add', 'ci'], 2, '--permission'],
+    [['token', 'add', 'ci', '--permission', 'none'], 2, 'Allowed choices'],
+    [['token', 'add', 'ci', '--permission', 'auditor', '--area', 'al'], 2, 'Allowed choices'],
+    [['token', 'add', 'ci', '--permission', 'auditor', '--until', '2020-01-01T00:00:00Z'], 3, 'is over already'],
+    [['token', 'add', 'ci', '--permission', 'auditor', '--for', '60', '--until', 'x'], 2, 'cannot be used with'],
+    [['token', 'revoke', 'nothing'], 3, 'postern token list'],
     [['--url', 'https://127.0.0.1:1', 'user', 'list'], 4, 'ops/up'],
     [['--root', 'A'.repeat(43), 'user', 'list'], 5, 'root key'],
     [['--url', 'http://127.0.0.1', 'user', 'list'], 1, 'https://'],
@@ -229,7 +265,14 @@ describe('postern', () => {
   });
 
   test('explains itself with examples', async () => {
-    for (const words of [[], ['user', 'add'], ['network', 'add'], ['device', 'revoke'], ['code', 'add']])
+    for (const words of [
+      [],
+      ['user', 'add'],
+      ['network', 'add'],
+      ['device', 'revoke'],
+      ['code', 'add'],
+      ['token', 'add'],
+    ])
       expect((await postern(...words, '--help')).stdout).toContain('postern ');
   });
 });

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { Device, NodeResource, User } from '#contract/admin.ts';
 import { largestPage, pageOf } from '#contract/lists.ts';
 import { DisplayName, Email, Id } from '#contract/name.ts';
+import { ApiToken } from '#contract/token.ts';
 import { type Master, Refused } from './master.ts';
 
 /** What was named is not there, or several things are named so. */
@@ -13,6 +14,8 @@ export class NotFound extends Error {
 export const listUsers = (master: Master): Promise<User[]> => everything(master, User, '/v1/users');
 export const listDevices = (master: Master): Promise<Device[]> => everything(master, Device, '/v1/devices');
 export const listNodes = (master: Master): Promise<NodeResource[]> => everything(master, NodeResource, '/v1/nodes');
+export const listTokens = (master: Master, filters: Record<string, string> = {}): Promise<ApiToken[]> =>
+  everything(master, ApiToken, '/v1/tokens', filters);
 
 /** A user by e-mail address or id. @throws NotFound */
 export async function findUser(master: Master, word: string): Promise<User> {
@@ -32,6 +35,18 @@ export async function findDevice(master: Master, word: string): Promise<Device> 
     throw new NotFound(`Several devices are called ${word}. Name it by its address: ${addresses}`);
   }
   return device;
+}
+
+/** A token by id or name. A name that several have is refused. @throws NotFound */
+export async function findToken(master: Master, word: string): Promise<ApiToken> {
+  const found = (await listTokens(master)).filter(({ id, name }) => [id, name].includes(word));
+  const [token, other] = found;
+  if (token === undefined) throw new NotFound(`There is no token ${word}. See: postern token list`);
+  if (other !== undefined) {
+    const ids = found.map(({ id, email }) => `${id} of ${email}`).join(', ');
+    throw new NotFound(`Several tokens are called ${word}. Name it by its id: ${ids}`);
+  }
+  return token;
 }
 
 function pathOfUser(word: string): string | undefined {

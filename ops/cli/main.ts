@@ -6,12 +6,13 @@ import { openMaster, Refused } from './master.ts';
 import { addNetworkCommands } from './network-commands.ts';
 import type { Screen } from './screen.ts';
 import { exitCodes, explain, type LocalSession, type Session } from './session.ts';
+import { addTokenCommands } from './token-commands.ts';
 import { addUserCommands } from './user-commands.ts';
 
 /** `postern`: what the API does, for people and scripts. Wiring only. */
 
 const program = new Command('postern')
-  .description('Drives a Postern master: users, codes, devices, networks, nodes.')
+  .description('Drives a Postern master: users, codes, devices, networks, nodes, tokens.')
   .option('--json', 'print JSON', false)
   .option('--state-dir <dir>', 'where ops/up keeps its state', '/var/lib/postern')
   .option('--url <url>', 'the master, when it is not on this machine (or POSTERN_URL)')
@@ -63,6 +64,7 @@ addUserCommands(program, session);
 addDeviceCommands(program, session);
 addNetworkCommands(program, session);
 addKeyCommands(program, session, localSession);
+addTokenCommands(program, session);
 // Subcommands are made with the defaults of their time: errors of theirs end with the same codes.
 for (const command of descendants(program))
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage));

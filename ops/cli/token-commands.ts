@@ -1,0 +1,121 @@
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import * as v from 'valibot';
+import { type ApiToken, IssuedToken, TokenArea, TokenPermission } from '#contract/token.ts';
+import { findToken, findUser, listTokens } from './find.ts';
+import { ago, ahead, type Column, showList, showOne } from './screen.ts';
+import { readSeconds } from './seconds.ts';
+import type { Session } from './session.ts';
+
+const columns: Column<ApiToken>[] = [
+  { title: 'NAME', of: (token) => token.name },
+  { title: 'USER', of: (token) => token.email },
+  { title: 'PERMISSION', of: (token) => token.permission },
+  { title: 'AREAS', of: ({ areas }) => areas?.join(', ') ?? 'all' },
+  { title: 'USED', of: (token) => ago(token.lastUsedAt, new Date()) },
+  { title: 'ENDS', of: ({ expiresAt }) => endOf(expiresAt, new Date()) },
+  { title: 'ID', of: (token) => token.id },
+];
+
+type AddOptions = {
+  permission: string;
+  area?: string[];
+  user?: string;
+  for?: number;
+  until?: string;
+  save?: string;
+};
+
+export function addTokenCommands(program: Command, session: Session): void {
+  const token = program
+    .command('token')
+    .description('what scripts show to the master; each has an end and may do little');
+
+  token
+    .command('add <name>')
+    .description('make a token; it is shown this once')
+    .addOption(
+      new Option('--permission <permission>', 'what it may do at most')
+        .choices(TokenPermission.options)
+        .makeOptionMandatory(),
+    )
+    .addOption(new Option('--area <area...>', 'the parts of the API it is good for (all)').choices(TokenArea.options))
+    .option('--user <user>', 'whose it becomes, by e-mail address; only owners make tokens for others')
+    .addOption(new Option('--for <seconds>', 'how long it lasts (90 days)').argParser(readSeconds).conflicts('until'))
+    .option('--until <moment>', 'when it ends, such as 2026-12-31T18:00Z')
+    .option('--save <file>', 'write it there, readable by you alone, instead of showing it')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  postern token add onboarding --permission operator --area users codes --save onboarding.token
+  postern token add ana-laptop --permission auditor --user ana@example.com --for 604800`,
+    )
+    .action((name: string, options: AddOptions) =>
+      session(async (master, screen) => {
+        const holder = options.user === undefined ? undefined : await findUser(master, options.user);
+        const add = () =>
+          master.call(IssuedToken, 'POST', '/v1/tokens', {
+            name,
+            permission: options.permission,
+            ...(options.area === undefined ? {} : { areas: options.area }),
+            ...(options.for === undefined ? {} : { expiresIn: options.for }),
+            ...(options.until === undefined ? {} : { expiresAt: options.until }),
+            ...(holder === undefined ? {} : { userId: holder.id }),
+          });
+        const { token: secret, ...made } = options.save === undefined ? await add() : await saved(options.save, add);
+        const what = `A token of ${made.email}, ${made.permission} for ${made.areas?.join(', ') ?? 'all areas'}, until ${made.expiresAt}`;
+        if (options.save === undefined) {
+          showOne(screen, { ...made, token: secret }, `${what}. It is shown this once:\n\n  ${secret}`);
+          return;
+        }
+        showOne(screen, made, `${what}, is in ${options.save}. Use it with --token-file ${options.save}`);
+      }),
+    );
+
+  token
+    .command('list')
+    .description('list your tokens; for owners those of all')
+    .option('--user <user>', 'only those of this user')
+    .action(({ user }: { user?: string }) =>
+      session(async (master, screen) => {
+        const filters = user === undefined ? {} : { userId: (await findUser(master, user)).id };
+        showList(screen, await listTokens(master, filters), columns, 'There are no tokens.');
+      }),
+    );
+
+  token
+    .command('revoke <token>')
+    .description('revoke a token, by name or id; it is void at once')
+    .addHelpText('after', '\nExample:\n  postern token revoke onboarding')
+    .action((word: string) =>
+      session(async (master, screen) => {
+        const { id, name, email } = await findToken(master, word);
+        await master.call(v.undefined(), 'DELETE', `/v1/tokens/${id}`);
+        showOne(screen, { revoked: id }, `The token ${name} of ${email} is revoked.`);
+      }),
+    );
+}
+
+function endOf(expiresAt: string | null, now: Date): string {
+  if (expiresAt === null) return 'never';
+  return expiresAt <= now.toISOString() ? 'over' : ahead(expiresAt, now);
+}
+
+/**
+ * Makes a token once there is a private file for it, and puts it there. Never over another file: the token in it may be
+ * in use.
+ */
+async function saved(path: string, add: () => Promise<IssuedToken>): Promise<IssuedToken> {
+  const file = openSync(path, 'wx', 0o600);
+  try {
+    const made = await add();
+    writeSync(file, `${made.token}\n`);
+    return made;
+  } catch (error) {
+    rmSync(path);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
