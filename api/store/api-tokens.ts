@@ -116,6 +116,7 @@ export type TokenSort = NonNullable<TokenList['sort']>;
 export function pageOfTokens(store: Store, { userId }: { userId?: string }, asked: Asked<TokenSort>): Page<ApiToken> {
   const listing = {
     columns,
+    table: 'api_tokens',
     from,
     where: [equal('api_tokens.user_id', 'userId', userId)],
     orders: { createdAt: 'api_tokens.created_at', name: 'api_tokens.name' },
