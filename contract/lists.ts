@@ -12,9 +12,9 @@ const limit = v.optional(
   v.pipe(
     v.string(),
     v.regex(/^[1-9]\d{0,2}$/, `must be a whole number from 1 to ${largestPage}`),
+    v.description(`How many at most, 1 to ${largestPage}; ${usualPage} when absent.`),
     v.transform(Number),
     v.maxValue(largestPage, `must be a whole number from 1 to ${largestPage}`),
-    v.description(`How many at most, 1 to ${largestPage}; ${usualPage} when absent.`),
   ),
 );
 
@@ -27,10 +27,13 @@ const cursor = v.optional(
   ),
 );
 
-const flag = v.pipe(
-  v.picklist(['true', 'false']),
-  v.transform((text) => text === 'true'),
-);
+function flagOf(description: string) {
+  return v.pipe(
+    v.picklist(['true', 'false']),
+    v.description(description),
+    v.transform((text) => text === 'true'),
+  );
+}
 
 const search = v.pipe(
   v.string(),
@@ -56,7 +59,7 @@ export const UserList = v.strictObject({
   sort: sortBy('email', 'createdAt'),
   role: v.optional(Name),
   permission: v.optional(Permission),
-  disabled: v.optional(flag),
+  disabled: v.optional(flagOf('Only those who are disabled, or are not.')),
   q: v.optional(search),
 });
 export type UserList = v.InferOutput<typeof UserList>;
@@ -69,7 +72,7 @@ export const DeviceList = v.strictObject({
   email: v.optional(Email),
   platform: v.optional(Platform),
   kind: v.optional(DeviceKind),
-  online: v.optional(v.pipe(flag, v.description('With a handshake in the last three minutes, or without.'))),
+  online: v.optional(flagOf('With a handshake in the last three minutes, or without.')),
   node: v.optional(v.pipe(Name, v.description('With `online`: by this node.'))),
   q: v.optional(search),
 });

@@ -80,21 +80,25 @@ async function postern(...words: string[]): Promise<{ stdout: string; stderr: st
   return { stdout, stderr, exitCode };
 }
 
-async function registerNode(name: string): Promise<void> {
-  const agentKey = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x;
-  const response = await fetch(`https://127.0.0.1:${port}/v1/nodes`, {
-    method: 'POST',
+function call(method: string, path: string, body?: unknown): Promise<Response> {
+  return fetch(`https://127.0.0.1:${port}${path}`, {
+    method,
     headers: {
       authorization: `Bearer ${readFileSync(join(stateDir, 'owner.token'), 'utf8').trim()}`,
       'content-type': 'application/json',
     },
-    body: JSON.stringify({
-      name,
-      publicKey: randomBytes(32).toString('base64'),
-      agentKey,
-      endpoints: ['198.51.100.7:51820'],
-    }),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     tls: { rejectUnauthorized: false },
+  });
+}
+
+async function registerNode(name: string): Promise<void> {
+  const agentKey = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x;
+  const response = await call('POST', '/v1/nodes', {
+    name,
+    publicKey: randomBytes(32).toString('base64'),
+    agentKey,
+    endpoints: ['198.51.100.7:51820'],
   });
   expect(response.status).toBe(201);
 }
@@ -109,6 +113,28 @@ describe('postern', () => {
     const { code, join: line } = JSON.parse((await postern('code', 'add', 'ana@example.com', '--json')).stdout);
     expect(line.sh).toContain(root);
     expect(line.sh).not.toContain(code);
+  });
+
+  test('makes a code for a machine, which leaves by itself', async () => {
+    await postern('user', 'add', 'ci@example.com');
+    const { stdout, exitCode } = await postern('code', 'add', 'ci@example.com', '--machine', '7200', '--json');
+    expect(exitCode).toBe(0);
+    const { id } = JSON.parse(stdout);
+    const answer = await call('GET', `/v1/codes/${id}`);
+    expect(await answer.json()).toMatchObject({ device: { kind: 'machine', expiresIn: 7_200 } });
+  });
+
+  test('lists all, however many pages that takes', async () => {
+    const before = JSON.parse((await postern('user', 'list', '--json')).stdout).length;
+    for (let batch = 0; batch < 6; batch++) {
+      const added = Array.from({ length: 100 }, (_, i) =>
+        call('POST', '/v1/users', { email: `many-${batch}-${i}@example.com`, role: 'developer' }),
+      );
+      for (const { status } of await Promise.all(added)) expect(status).toBe(201);
+    }
+    const users: { email: string }[] = JSON.parse((await postern('user', 'list', '--json')).stdout);
+    expect(users).toHaveLength(before + 600);
+    expect((await postern('user', 'show', 'MANY-5-99@example.com')).stdout).toContain('many-5-99@example.com');
   });
 
   test('changes a user, and shows the change', async () => {
@@ -171,6 +197,8 @@ describe('postern', () => {
     [['user', 'add', 'x@example.com', '--role', 'nonsense'], 3, 'role'],
     [['user', 'show', 'nobody@example.com'], 3, 'postern user list'],
     [['device', 'revoke', '10.91.64.99'], 3, 'postern device list'],
+    [['device', 'renew', 'build-7', '--for', '60'], 3, 'postern device list'],
+    [['device', 'renew', 'build-7'], 2, '--for'],
     [['network', 'remove', 'nowhere'], 3, 'not-found'],
     [['usr', 'list'], 2, 'Did you mean user'],
     [['user', 'list', '--jsn'], 2, 'Did you mean --json'],
