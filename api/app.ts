@@ -1,6 +1,7 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import { accessTable, type Route } from './http/access.ts';
 import { answerForFailure, commonHeaders, errorBoundary } from './http/errors.ts';
+import { strayQuery } from './http/stray-query.ts';
 import { assemble, type Deps, type Master } from './master.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { agentRoutes } from './routes/agent.ts';
@@ -28,7 +29,10 @@ export function applicationOf(master: Master) {
     .use(errorBoundary(master.log, (path) => methodsOf(whole.application.routes, path)))
     .onRequest(({ request }) => master.callers.recognise(request))
     // In one place, so that no route can forget it.
-    .onTransform({ as: 'global' }, ({ request, route }) => master.callers.admit(request, access(request.method, route)))
+    .onTransform({ as: 'global' }, ({ request, route }) => {
+      master.callers.admit(request, access(request.method, route));
+      refuseStrayQuery(request, route);
+    })
     .use(publicRoutes(master))
     .use(swaggerRoutes(() => whole.application))
     .use(redemptionRoute(master))
@@ -44,6 +48,7 @@ export function applicationOf(master: Master) {
     .use(ownDeviceRoutes(master));
   whole.application = application;
   const access = accessTable(application.routes);
+  const refuseStrayQuery = strayQuery(application.routes);
   // In one place, so that no route can forget it: no answer leaves before what it tells is on the disk.
   const handle = (request: Request): Promise<Response> =>
     master.store.durably(() => application.handle(request)).catch((error) => answerForFailure(error, master.log));

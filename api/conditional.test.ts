@@ -35,6 +35,10 @@ async function things(postern: Postern) {
   const ben = await postern.enrol('ben@example.com');
   const code = await postern.issue(ben.user.id);
   const owner = postern.ownerToken;
+  const token = await postern.ask<{ id: string }>(201, 'POST', '/v1/tokens', owner, {
+    name: 'ci',
+    permission: 'auditor',
+  });
   const user = `/v1/users/${ben.user.id}`;
   return {
     ben,
@@ -44,6 +48,7 @@ async function things(postern: Postern) {
       `/v1/devices/${ben.lease.id}`,
       `/v1/codes/${code.id}`,
       '/v1/nodes/n1',
+      `/v1/tokens/${token.id}`,
     ],
     changes: {
       user: () => postern.ask(200, 'PATCH', user, owner, { role: 'admin' }),

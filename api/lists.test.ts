@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { Code, Device, NodeResource, User } from '#contract/admin.ts';
 import type { PageOf } from '#contract/lists.ts';
 import { codeState } from './decisions/codes.ts';
+import { accessOf } from './http/access.ts';
 import { findCode } from './store/codes.ts';
 import { testMaster } from './test-kit/master.ts';
 
@@ -256,4 +257,26 @@ test('a list of nodes is paged too', async () => {
   for (const name of ['n1', 'n3', 'n2']) await postern.addMachine(name);
   const pages = await follow<NodeResource>(postern, '/v1/nodes?limit=2&sort=-name');
   expect(pages.map((page) => page.map(({ name }) => name))).toEqual([['n3', 'n2'], ['n1']]);
+});
+
+test('no route for users leaves a parameter unheard', async () => {
+  const postern = await testMaster();
+  await postern.addMachine('n1');
+  const { user, lease } = await postern.enrol('ben@example.com');
+  const routes = postern.application.routes.filter((route) => accessOf(route).kind === 'user');
+  expect(routes.length).toBeGreaterThan(20);
+  for (const { method, path } of routes) {
+    const filled = path
+      .replace('/devices/:id', `/devices/${lease.id}`)
+      .replace(':id', user.id)
+      .replace(':email', user.email)
+      .replace(':name', 'n1');
+    const answer = await postern.send(
+      method,
+      `${filled}?nonsense=1`,
+      postern.ownerToken,
+      method === 'GET' ? undefined : {},
+    );
+    expect([method, path, answer.status, answer.body.code]).toEqual([method, path, 422, 'invalid-input']);
+  }
 });

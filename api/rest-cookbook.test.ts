@@ -207,6 +207,19 @@ test('a new laptop', async () => {
   expect(newer).not.toBe(old);
 });
 
+test("a script's token", async () => {
+  const old = { name: 'provisioning', permission: 'operator', areas: ['users'], expiresIn: 60 };
+  const { token, id } = await own<{ token: string; id: string }>('POST', '/v1/tokens', old);
+  const title = 'Give a script a token of its own, and change it';
+  const said = await cook(title);
+  expect(said).toMatch(/^the new token sees \d+ users\n$/);
+  expect((await master.send('GET', '/v1/users', token)).status).toBe(401);
+  expect(statSync(join(folder, 'provisioning.curl')).mode & 0o777).toBe(0o600);
+  const { items } = await own<PageOf<{ id: string; name: string }>>('GET', '/v1/tokens');
+  const named = items.filter(({ name }) => name === 'provisioning').map((one) => one.id);
+  expect([named.length, named.includes(id)]).toEqual([1, false]);
+});
+
 test('a refusal', async () => {
   expect(await cook('When the master refuses')).toBe('ben is there already\n');
 });

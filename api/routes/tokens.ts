@@ -4,6 +4,7 @@ import { pageOf, TokenList } from '#contract/lists.ts';
 import { Id } from '#contract/name.ts';
 import { ApiToken, IssuedToken, NewToken } from '#contract/token.ts';
 import { type Grant, may, mayRevoke, maySee, newTokenOf } from '../decisions/permissions.ts';
+import { etagOf, expectMatch, tagged } from '../http/etags.ts';
 import { repeatable } from '../http/idempotency.ts';
 import { paged } from '../http/paging.ts';
 import { found, granted, Refusal } from '../http/refusal.ts';
@@ -20,6 +21,7 @@ const about = { tag: 'Tokens', bearer: 'userToken', needs: 'read' } as const;
 export function tokenRoutes(master: Master) {
   const { store, uses, now } = master;
   const shown = (token: ApiToken): ApiToken => ({ ...token, lastUsedAt: uses.lastUse(token) });
+  const etagOfToken = ({ lastUsedAt, ...token }: ApiToken) => etagOf(token, { lastUsedAt });
   const tokenFor = (viewer: Grant & { userId: string }, id: string): ApiToken => {
     const token = found(findToken(store, id));
     if (!maySee(viewer, token)) throw new Refusal('not-found');
@@ -65,15 +67,27 @@ export function tokenRoutes(master: Master) {
         }),
       },
     )
-    .get('/v1/tokens/:id', ({ params, grant }) => shown(tokenFor(grant, params.id)), {
-      params: byId,
-      response: { 200: ApiToken },
-      detail: operation('getToken', 'One token, without its secret', { ...about, problems: ['not-found'] }),
-    })
+    .get(
+      '/v1/tokens/:id',
+      ({ params, grant, request, set }) => {
+        const token = shown(tokenFor(grant, params.id));
+        return tagged({ request, set }, token, etagOfToken(token));
+      },
+      {
+        params: byId,
+        response: { 200: ApiToken },
+        detail: operation('getToken', 'One token, without its secret', {
+          ...about,
+          traits: ['tagged'],
+          problems: ['not-found'],
+        }),
+      },
+    )
     .delete(
       '/v1/tokens/:id',
-      ({ params, actor, grant, set }) => {
+      ({ params, actor, grant, request, set }) => {
         const token = tokenFor(grant, params.id);
+        expectMatch(request, etagOfToken(token));
         if (!mayRevoke(grant, token))
           throw new Refusal('permission-denied', 'The token may do more than yours; revoke it with one like it.');
         granted(revokeToken(store, token.id, actor, now()));
@@ -83,6 +97,7 @@ export function tokenRoutes(master: Master) {
         params: byId,
         detail: operation('revokeToken', 'Revoke a token; it is void at once', {
           ...about,
+          traits: ['conditional'],
           answer: noContent,
           problems: ['not-found'],
         }),
