@@ -5,6 +5,7 @@ import { strayQuery } from './http/stray-query.ts';
 import { assemble, type Deps, type Master } from './master.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { agentRoutes } from './routes/agent.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { codeRoutes } from './routes/codes.ts';
 import { ownDeviceRoutes } from './routes/device.ts';
 import { deviceRoutes } from './routes/devices.ts';
@@ -39,6 +40,7 @@ export function applicationOf(master: Master) {
     .use(confirmationRoute(master))
     .use(accessTokenRoutes(master))
     .use(tokenRoutes(master))
+    .use(auditRoutes(master))
     .use(userRoutes(master))
     .use(codeRoutes(master))
     .use(deviceRoutes(master))

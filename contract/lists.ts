@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { CodeState, DeviceKind, Permission } from './admin.ts';
 import { Platform } from './enrolment.ts';
-import { Count, Email, Id, Name } from './name.ts';
+import { Count, Email, Id, Moment, Name } from './name.ts';
 
 /** How lists are asked for, page by page, and answered. Parameters that a list does not know are refused. */
 
@@ -89,6 +89,45 @@ export type NodeList = v.InferOutput<typeof NodeList>;
 
 export const TokenList = v.strictObject({ limit, cursor, sort: sortBy('createdAt', 'name'), userId: v.optional(Id) });
 export type TokenList = v.InferOutput<typeof TokenList>;
+
+const auditFilters = {
+  actor: v.optional(
+    v.pipe(named(), v.description('Who did it, such as `user ana@example.com`, `device ID`, `node NAME` or `master`.')),
+  ),
+  token: v.optional(v.pipe(Id, v.description('The API token it was done with.'))),
+  act: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^[a-z][a-z.-]{0,63}$/, 'must be an act such as device.revoke, or a family of them such as device'),
+      v.description('What was done, such as `device.revoke`, or a family such as `device`.'),
+    ),
+  ),
+  subject: v.optional(v.pipe(named(), v.description('The id or name of what it was done to.'))),
+  since: v.optional(v.pipe(Moment, v.description('From this moment on.'))),
+  until: v.optional(v.pipe(Moment, v.description('Before this moment.'))),
+};
+
+function named() {
+  return v.pipe(v.string(), v.minLength(1, 'must not be empty'), v.maxLength(400, 'is longer than any name'));
+}
+
+export const AuditList = v.strictObject({
+  limit,
+  cursor,
+  sort: v.optional(
+    v.pipe(v.picklist(['-at', 'at'], 'must be at or -at'), v.description('Newest first (-at) when absent.')),
+  ),
+  ...auditFilters,
+});
+export type AuditList = v.InferOutput<typeof AuditList>;
+export type AuditFilters = Omit<AuditList, 'limit' | 'cursor' | 'sort'>;
+
+export const AuditExport = v.strictObject({
+  format: v.optional(
+    v.pipe(v.picklist(['ndjson', 'csv']), v.description('ndjson, one JSON value a line, when absent.')),
+  ),
+  ...auditFilters,
+});
 
 /** One page. `nextCursor` asks for the next and is null on the last; `total` counts all that the filters let through. */
 export function pageOf<T extends v.GenericSchema>(item: T) {

@@ -32,21 +32,14 @@ export function readPage<Row extends object>({ db }: Store, listing: Listing, as
   const descending = asked.sort.startsWith('-');
   const order = listing.orders[asked.sort.replace(/^-/, '')];
   if (order === undefined) throw new RangeError(`there is no order ${asked.sort}`);
-  const given = listing.where.filter((condition) => condition !== undefined);
-  const parameters = Object.assign({}, ...given.map((condition) => condition.with ?? {})) as Record<
-    string,
-    string | number
-  >;
-  const filters = given.map(({ sql }) => sql);
-  const whereOf = (conditions: readonly string[]) =>
-    conditions.length === 0 ? '' : `WHERE ${conditions.map((sql) => `(${sql})`).join(' AND ')}`;
-
+  const { filter, parameters } = sqlOf(listing.where);
   const [beyond, direction] = descending ? ['<', 'DESC'] : ['>', 'ASC'];
-  const onwards = asked.after === undefined ? [] : [`(${order}, ${listing.id}) ${beyond} ($markAt, $markId)`];
+  const onwards = { sql: `(${order}, ${listing.id}) ${beyond} ($markAt, $markId)` };
+  const here = asked.after === undefined ? filter : sqlOf([...listing.where, onwards]).filter;
   const rows = db
     .query<Row & { mark_at: string | number; mark_id: string }, [Record<string, string | number>]>(
       `SELECT ${listing.columns}, ${order} AS mark_at, ${listing.id} AS mark_id FROM ${listing.from ?? listing.table}
-       ${whereOf([...filters, ...onwards])} ORDER BY ${order} ${direction}, ${listing.id} ${direction} LIMIT $limit`,
+       ${here} ORDER BY ${order} ${direction}, ${listing.id} ${direction} LIMIT $limit`,
     )
     .all({
       ...parameters,
@@ -58,7 +51,7 @@ export function readPage<Row extends object>({ db }: Store, listing: Listing, as
     ? rows.length
     : db
         .query<{ total: number }, [Record<string, string | number>]>(
-          `SELECT count(*) AS total FROM ${listing.table} ${whereOf(filters)}`,
+          `SELECT count(*) AS total FROM ${listing.table} ${filter}`,
         )
         .get(parameters)?.total;
   const last = rows.length > asked.limit ? rows[asked.limit - 1] : undefined;
@@ -66,6 +59,18 @@ export function readPage<Row extends object>({ db }: Store, listing: Listing, as
     rows: rows.slice(0, asked.limit),
     total: total ?? 0,
     next: last === undefined ? undefined : { at: last.mark_at, id: last.mark_id },
+  };
+}
+
+/** The conditions that were given as a WHERE clause, and all their parameters. */
+export function sqlOf(conditions: readonly Condition[]): {
+  filter: string;
+  parameters: Record<string, string | number>;
+} {
+  const given = conditions.filter((condition) => condition !== undefined);
+  return {
+    filter: given.length === 0 ? '' : `WHERE ${given.map(({ sql }) => `(${sql})`).join(' AND ')}`,
+    parameters: Object.assign({}, ...given.map((condition) => condition.with ?? {})),
   };
 }
 

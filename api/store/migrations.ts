@@ -5,18 +5,25 @@ import roster from './migrations/0001-roster.sql' with { type: 'text' };
 import lists from './migrations/0002-lists.sql' with { type: 'text' };
 import enrolmentIndexes from './migrations/0003-enrolment-indexes.sql' with { type: 'text' };
 import tokens from './migrations/0004-tokens.sql' with { type: 'text' };
+import auditChain from './migrations/0005-audit-chain.sql' with { type: 'text' };
+import { chainAudit } from './migrations/audit-chain.ts';
+
+/** SQL, and where that is not enough a function that goes on in the same transaction. */
+type Migration = string | readonly [sql: string, act: (db: Database) => void];
 
 /** In order, never edited once released: a database knows by `user_version` how many of them it has. */
-export const migrations: readonly string[] = [roster, lists, enrolmentIndexes, tokens];
+export const migrations: readonly Migration[] = [roster, lists, enrolmentIndexes, tokens, [auditChain, chainAudit]];
 
 /** Brings the schema up to date, each step whole or not at all, with a copy of the file kept beside it before. */
 export function migrate(db: Database, path: string): void {
   const present = schemaVersion(db);
   if (present > migrations.length) throw new StorageError('newer', path, `user_version ${present}`);
   if (present > 0 && present < migrations.length) backUp(db, `${path}.before-${present + 1}`);
-  for (const [index, sql] of migrations.slice(present).entries()) {
+  for (const [index, migration] of migrations.slice(present).entries()) {
+    const [sql, act] = typeof migration === 'string' ? [migration] : migration;
     db.transaction(() => {
       db.run(sql);
+      act?.(db);
       db.run(`PRAGMA user_version = ${present + index + 1}`);
     }).immediate();
   }

@@ -4,10 +4,11 @@ import type { NodeList } from '#contract/lists.ts';
 import { numberToIpv4 } from '#contract/network.ts';
 import type { RosterNode } from '#contract/roster.ts';
 import type { Version } from '#contract/snapshot.ts';
+import { driftToNote, driftWindowMilliseconds } from '../decisions/drift.ts';
 import { networksThrough } from '../decisions/policy-edits.ts';
 import type { Result } from '../decisions/result.ts';
 import { freeNodeAddress, restAddress } from './addresses.ts';
-import { audit } from './audit.ts';
+import { audit, auditedSince } from './audit.ts';
 import { refreshBundles } from './bundles.ts';
 import { type Asked, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
@@ -135,9 +136,9 @@ export function removeNode(store: Store, name: string, actor: string, now: Date)
   });
 }
 
-/** Keeps what an agent says of itself. No node needs to see it, so the revision stays. */
+/** Keeps what an agent says of itself, and writes down what it repaired. No node needs to see it: the revision stays. */
 export function recordReport(store: Store, name: string, report: AgentReport, now: Date): void {
-  store.write(() =>
+  store.write(() => {
     store.db
       .query(
         `UPDATE nodes SET applied_epoch = $epoch, applied_revision = $revision, problem = $problem, seen_at = $now
@@ -149,8 +150,13 @@ export function recordReport(store: Store, name: string, report: AgentReport, no
         revision: report.applied?.revision ?? null,
         problem: report.problem ?? null,
         now: now.toISOString(),
-      }),
-  );
+      });
+    if (report.drift.length === 0) return;
+    const windowStart = new Date(now.getTime() - driftWindowMilliseconds);
+    const written = auditedSince(store, 'node.drift', name, windowStart);
+    for (const detail of driftToNote(report.drift, written, now))
+      audit(store, now, { actor: `node ${name}`, act: 'node.drift', subject: name, detail });
+  });
 }
 
 /** Who has a revision of this epoch in force. A node that claims one from the future has another master's. */

@@ -14,7 +14,7 @@ test('a token from before tokens had names and ends works as it did', () => {
   const folder = mkdtempSync(join(tmpdir(), 'postern-tokens-'));
   const path = join(folder, 'master.db');
   const db = new Database(path);
-  for (const sql of migrations.slice(0, 3)) db.run(sql);
+  for (const sql of migrations.slice(0, 3)) db.run(String(sql));
   db.run('PRAGMA user_version = 3');
   db.run(`INSERT INTO users VALUES ('u', 'ana@example.com', 'admin', 'owner', 0, '2026-01-01T00:00:00.000Z')`);
   for (const secret of ['pst_a', 'pst_b'])
