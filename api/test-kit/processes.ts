@@ -92,7 +92,7 @@ export async function serving(
       tls: { rejectUnauthorized: false },
     });
     const text = await response.text();
-    const isJson = /json/.test(response.headers.get('content-type') ?? '');
+    const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, body: isJson && text !== '' ? JSON.parse(text) : text };
   };
 

@@ -189,6 +189,29 @@ describe('postern', () => {
     });
   });
 
+  test('tells who did what, and hands on all of it', async () => {
+    await postern('user', 'add', 'audited@example.com');
+    const shown = await postern('audit', 'list', '--actor', 'O@example.com', '--act', 'user', '--limit', '1');
+    expect(shown.stdout).toMatch(
+      /^ID +AT +WHO +WHAT +WHOM +DETAIL\n\d+ +\S+Z +user o@example.com +user.add +[0-9a-f-]{36} +email=audited/,
+    );
+    const file = join(stateDir, 'audit.csv');
+    expect((await postern('audit', 'export', '--format', 'csv', '--save', file)).exitCode).toBe(0);
+    expect(readFileSync(file, 'utf8')).toContain('audited@example.com');
+    expect((await postern('audit', 'export', '--save', file)).stderr).toContain('EEXIST');
+    const exported = (await postern('audit', 'export')).stdout.trimEnd().split('\n');
+    const [newest] = JSON.parse((await postern('audit', 'list', '--json', '--limit', '1')).stdout);
+    expect(exported.length).toBe(newest.id);
+    expect(JSON.parse(exported.at(-1) ?? '')).toEqual(newest);
+
+    const whole = await postern('audit', 'verify');
+    expect([whole.exitCode, whole.stdout]).toEqual([0, expect.stringContaining(newest.hash)]);
+    await postern('user', 'remove', 'audited@example.com');
+    expect((await postern('audit', 'verify', '--head', newest.hash)).stdout).toContain('1 came since');
+    const cut = await postern('audit', 'verify', '--head', 'f'.repeat(64), '--json');
+    expect([cut.exitCode, JSON.parse(cut.stdout)]).toMatchObject([1, { ok: false, firstBroken: null, known: null }]);
+  });
+
   test('says that there are no devices, and what to do', async () =>
     expect((await postern('device', 'list')).stdout).toContain('postern code add'));
 
@@ -212,6 +235,11 @@ describe('postern', () => {
     [['token', 'add', 'ci', '--permission', 'auditor', '--until', '2020-01-01T00:00:00Z'], 3, 'is over already'],
     [['token', 'add', 'ci', '--permission', 'auditor', '--for', '60', '--until', 'x'], 2, 'cannot be used with'],
     [['token', 'revoke', 'nothing'], 3, 'postern token list'],
+    [['audit', 'list', '--limit', '0'], 2, 'from 1 to 500'],
+    [['audit', 'list', '--since', 'yesterday'], 3, 'since'],
+    [['audit', 'export', '--act', 'Nonsense'], 3, 'act'],
+    [['audit', 'export', '--save', '/nonexistent/file'], 1, 'ENOENT'],
+    [['audit', 'verify', '--head', 'short'], 3, 'head'],
     [['--url', 'https://127.0.0.1:1', 'user', 'list'], 4, 'ops/up'],
     [['--root', 'A'.repeat(43), 'user', 'list'], 5, 'root key'],
     [['--url', 'http://127.0.0.1', 'user', 'list'], 1, 'https://'],

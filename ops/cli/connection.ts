@@ -21,9 +21,13 @@ const answerLimitMs = 15_000;
 export type Ask = { method: string; path: string; headers?: Record<string, string>; body?: string };
 export type Answer = { status: number; body: string; spki: string };
 
+/** Takes a part of an answer; the next one waits until it is done. */
+export type Receive = (part: Uint8Array) => Promise<void>;
+
 /**
  * One request over TLS. Names and issuers of certificates do not count: `accept` gets the SHA-256 of the public key
- * (SubjectPublicKeyInfo, base64url) before a byte of the request is sent.
+ * (SubjectPublicKeyInfo, base64url) before a byte of the request is sent. What is wanted (2xx) goes to `receive`, where
+ * there is one, as it comes; then the answer's own body is empty.
  *
  * @throws Untrusted, Unreachable
  */
@@ -31,6 +35,7 @@ export async function ask(
   url: URL,
   { method, path, headers = {}, body }: Ask,
   accept: (spki: string) => boolean,
+  receive?: Receive,
 ): Promise<Answer> {
   const { socket, spki } = await open(url);
   if (!accept(spki)) {
@@ -60,13 +65,24 @@ export async function ask(
         },
       },
       (response) => {
-        const parts: Buffer[] = [];
-        response.on('data', (part: Buffer) => parts.push(part));
-        response.on('aborted', () => fail('the answer was cut off'));
-        response.on('end', () => {
+        const status = response.statusCode ?? 0;
+        const parts: Uint8Array[] = [];
+        const keep: Receive = async (part) => void parts.push(part);
+        const take = receive !== undefined && status >= 200 && status < 300 ? receive : keep;
+        const takeAll = async () => {
+          for await (const part of response as AsyncIterable<Buffer>) {
+            timer.refresh();
+            await take(part);
+          }
           clearTimeout(timer);
           socket.destroy();
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8'), spki });
+          resolve({ status, body: Buffer.concat(parts).toString('utf8'), spki });
+        };
+        response.on('aborted', () => fail('the answer was cut off'));
+        takeAll().catch((cause) => {
+          clearTimeout(timer);
+          socket.destroy();
+          reject(cause);
         });
       },
     );

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAuditCommands } from './audit-commands.ts';
 import { type CredentialOptions, readCredentials } from './credentials.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
@@ -12,7 +13,7 @@ import { addUserCommands } from './user-commands.ts';
 /** `postern`: what the API does, for people and scripts. Wiring only. */
 
 const program = new Command('postern')
-  .description('Drives a Postern master: users, codes, devices, networks, nodes, tokens.')
+  .description('Drives a Postern master: users, codes, devices, networks, nodes, tokens, the audit log.')
   .option('--json', 'print JSON', false)
   .option('--state-dir <dir>', 'where ops/up keeps its state', '/var/lib/postern')
   .option('--url <url>', 'the master, when it is not on this machine (or POSTERN_URL)')
@@ -65,6 +66,7 @@ addDeviceCommands(program, session);
 addNetworkCommands(program, session);
 addKeyCommands(program, session, localSession);
 addTokenCommands(program, session);
+addAuditCommands(program, session);
 // Subcommands are made with the defaults of their time: errors of theirs end with the same codes.
 for (const command of descendants(program))
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage));

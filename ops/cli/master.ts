@@ -2,7 +2,7 @@ import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, importJWK
 import * as v from 'valibot';
 import { Problem } from '#contract/problem.ts';
 import { signedTypes, TrustList } from '#contract/trust.ts';
-import { ask, Unreachable, Untrusted } from './connection.ts';
+import { type Answer, ask, type Receive, Unreachable, Untrusted } from './connection.ts';
 
 /** The master answered with a problem document. */
 export class Refused extends Error {
@@ -25,6 +25,8 @@ export interface Master {
   readonly trust: TrustList;
   /** @throws Refused, Unreachable, Untrusted; SyntaxError when the answer is not what the schema says. */
   call<T>(schema: v.GenericSchema<unknown, T>, method: Method, path: string, body?: unknown): Promise<T>;
+  /** Hands on what a path answers as it comes. @throws Refused, Unreachable, Untrusted; what `receive` throws */
+  download(path: string, receive: Receive): Promise<void>;
 }
 
 const RootHeader = v.object({
@@ -46,22 +48,28 @@ export async function openMaster(url: URL, root: string, token: string): Promise
   if (!trust.tls.includes(first.spki)) {
     throw new Untrusted(`${url.origin} shows a certificate that its root key does not name; nothing was sent to it`);
   }
+  const accept = (spki: string) => trust.tls.includes(spki);
+  const authorization = `Bearer ${token}`;
   return {
     trust,
     async call(schema, method, path, body) {
-      const headers = {
-        authorization: `Bearer ${token}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      };
+      const headers = { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
       const sent = { method, path, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-      const answer = await ask(url, sent, (spki) => trust.tls.includes(spki));
-      const content = answer.body === '' ? undefined : parseJson(answer.body, url);
-      if (answer.status >= 200 && answer.status < 300) return v.parse(schema, content);
-      const problem = v.safeParse(Problem, content);
-      if (problem.success) throw new Refused(problem.output);
-      throw new Unreachable(`${url.origin} answers ${answer.status} without saying why`);
+      const answer = wanted(await ask(url, sent, accept), url);
+      return v.parse(schema, answer.body === '' ? undefined : parseJson(answer.body, url));
+    },
+    async download(path, receive) {
+      wanted(await ask(url, { method: 'GET', path, headers: { authorization } }, accept, receive), url);
     },
   };
+}
+
+/** @throws Refused, Unreachable when the answer is none that was asked for. */
+function wanted(answer: Answer, url: URL): Answer {
+  if (answer.status >= 200 && answer.status < 300) return answer;
+  const problem = v.safeParse(Problem, answer.body === '' ? undefined : parseJson(answer.body, url));
+  if (problem.success) throw new Refused(problem.output);
+  throw new Unreachable(`${url.origin} answers ${answer.status} without saying why`);
 }
 
 async function verifyTrust(jws: string, root: string, url: URL): Promise<TrustList> {

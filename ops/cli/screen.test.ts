@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { ago, ahead, bytes, renderTable, type Screen, showDetails, showList } from './screen.ts';
+import { ago, ahead, bytes, inert, renderTable, type Screen, showDetails, showList } from './screen.ts';
 
 const columns = [
   { title: 'NAME', of: (row: { name: string; size: number }) => row.name },
@@ -64,3 +64,8 @@ test.each([
   [1536, '1.5 KiB'],
   [5 * 1024 ** 3, '5.0 GiB'],
 ])('%d bytes are %s', (count, text) => expect(bytes(count)).toBe(text));
+
+test.each([
+  ['plain büro', 'plain büro'],
+  ['a\x1b[2Jb\u202ec\nd', 'a\\u{1b}[2Jb\\u{202e}c\\u{a}d'],
+])('%j is shown as %j', (text, shown) => expect(inert(text)).toBe(shown));

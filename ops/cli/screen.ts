@@ -35,6 +35,11 @@ export function showDetails<Row>(screen: Screen, row: Row, columns: readonly Col
   showOne(screen, row, lines.join('\n'));
 }
 
+/** Text of others on a screen: what would move the cursor, hide or turn letters around is written out. */
+export function inert(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`);
+}
+
 export function showOne(screen: Screen, value: unknown, text: string): void {
   screen.write(screen.json ? JSON.stringify(value ?? null) : text);
 }

@@ -42,7 +42,7 @@ export function addTokenCommands(program: Command, session: Session): void {
     .addOption(new Option('--area <area...>', 'the parts of the API it is good for (all)').choices(TokenArea.options))
     .option('--user <user>', 'whose it becomes, by e-mail address; only owners make tokens for others')
     .addOption(new Option('--for <seconds>', 'how long it lasts (90 days)').argParser(readSeconds).conflicts('until'))
-    .option('--until <moment>', 'when it ends, such as 2026-12-31T18:00Z')
+    .option('--until <moment>', 'when it ends, such as 2026-12-31T18:00:00Z')
     .option('--save <file>', 'write it there, readable by you alone, instead of showing it')
     .addHelpText(
       'after',
