@@ -220,6 +220,12 @@ test("a script's token", async () => {
   expect([named.length, named.includes(id)]).toEqual([1, false]);
 });
 
+test('the audit log elsewhere', async () => {
+  const said = (await cook('Keep the audit log elsewhere, and see that it is whole')).trimEnd().split('\n');
+  expect(said.at(-1)).toBe('whole: the export and 0 rows since');
+  expect(said.some((line) => line.includes('device.revoke') && line.includes('dana@example.com'))).toBe(true);
+});
+
 test('a refusal', async () => {
   expect(await cook('When the master refuses')).toBe('ben is there already\n');
 });

@@ -34,7 +34,9 @@ afterAll(async () => {
 });
 
 /** Opens an operation on the page and presses "Try it out". */
-async function tryOut(page: Page, operationId: string) {
+async function tryOut(page: Page, tag: string, operationId: string) {
+  const section = page.locator(`#operations-tag-${tag}`);
+  if ((await section.getAttribute('data-is-open')) === 'false') await section.click();
   const operation = page.locator(`[id$="-${operationId}"].opblock`);
   await operation.locator('.opblock-summary-control').click();
   await operation.locator('.try-out__btn').click();
@@ -44,10 +46,10 @@ async function tryOut(page: Page, operationId: string) {
 /** Fills in what is given, leaves the rest as the page has it, presses "Execute" and reads the answer. */
 async function execute(
   page: Page,
-  operationId: string,
+  [tag, operationId]: [string, string],
   given: { parameters?: Record<string, string>; body?: (shown: Record<string, unknown>) => unknown },
 ) {
-  const operation = await tryOut(page, operationId);
+  const operation = await tryOut(page, tag, operationId);
   for (const [name, value] of Object.entries(given.parameters ?? {}))
     await operation.locator(`tr[data-param-name="${name}"] input`).fill(value);
   if (given.body !== undefined) {
@@ -95,24 +97,29 @@ test.skipIf(executablePath === null)(`${name} (needs root once, to install chrom
 
   await page.goto(`${master.url}/swagger`);
   await authorise(page, 'userToken', made.ownerToken);
-  const user = await execute(page, 'addUser', { body: (shown) => ({ ...shown, email: 'ben@example.com' }) });
+  const user = await execute(page, ['Users', 'addUser'], { body: (shown) => ({ ...shown, email: 'ben@example.com' }) });
   expect(user).toMatchObject({
     status: 201,
     body: { email: 'ben@example.com', role: 'developer', permission: 'none' },
   });
-  const issued = await execute(page, 'issueCode', { parameters: { id: user.body.id }, body: (shown) => shown });
+  const issued = await execute(page, ['Codes', 'issueCode'], {
+    parameters: { id: user.body.id },
+    body: (shown) => shown,
+  });
   expect(issued.status).toBe(201);
   const keys = { publicKey: wireguardKey(), credentialKey: (await credential()).x };
-  const lease = await execute(page, 'redeemCode', { body: (shown) => ({ ...shown, ...keys, code: issued.body.code }) });
+  const lease = await execute(page, ['Enrolment', 'redeemCode'], {
+    body: (shown) => ({ ...shown, ...keys, code: issued.body.code }),
+  });
   expect(lease.status).toBe(201);
   await authorise(page, 'enrolmentToken', lease.body.token);
   const { publicKey } = keys;
-  const confirmed = await execute(page, 'confirmEnrolment', {
+  const confirmed = await execute(page, ['Enrolment', 'confirmEnrolment'], {
     parameters: { id: lease.body.id },
     body: (shown) => ({ ...shown, publicKey, address: lease.body.address }),
   });
   expect(confirmed).toMatchObject({ status: 200, body: { deviceId: lease.body.id } });
-  const devices = await execute(page, 'listDevices', { parameters: { q: 'BEN@' } });
+  const devices = await execute(page, ['Devices', 'listDevices'], { parameters: { q: 'BEN@' } });
   expect(devices).toMatchObject({ status: 200, body: { items: [{ id: lease.body.id, publicKey }], total: 1 } });
 
   expect(complaints).toEqual([]);

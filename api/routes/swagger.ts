@@ -28,7 +28,7 @@ const page = `<!doctype html>
 </html>
 `;
 
-const startScript = `SwaggerUIBundle({ url: '/swagger/json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null });
+const startScript = `SwaggerUIBundle({ url: '/swagger/json', dom_id: '#swagger-ui', deepLinking: true, docExpansion: 'none', validatorUrl: null });
 `;
 
 /** Nothing from elsewhere; the interface sets style attributes and draws its icons from data URLs. */
