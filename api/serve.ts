@@ -3,6 +3,7 @@ import { acmeKeeper } from './acme/keeper.ts';
 import { applicationOf } from './app.ts';
 import type { ListenAddress } from './decisions/listen.ts';
 import { letMachinesGo } from './fleet/machines.ts';
+import { loggedPath } from './formats/logged-path.ts';
 import { defaultLimits } from './http/limits.ts';
 import { recordUsesRegularly } from './http/token-uses.ts';
 import { assemble } from './master.ts';
@@ -66,8 +67,7 @@ export function serve(state: LoadedState, stateDir: string, listen: ListenAddres
           {
             id,
             method: request.method,
-            // A path nobody serves may hold anything, a code in the wrong place included.
-            path: response.status === 404 ? undefined : new URL(request.url).pathname,
+            path: loggedPath(new URL(request.url).pathname),
             status: upgraded.has(request) ? 101 : response.status,
             milliseconds: Math.round(performance.now() - started),
           },

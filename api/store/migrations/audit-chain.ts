@@ -6,13 +6,15 @@ export function chainAudit(db: Database): void {
   const insert = db.prepare(
     'INSERT INTO audit (id, at, actor, act, subject, detail, hash) VALUES ($id, $at, $actor, $act, $subject, $detail, $hash)',
   );
-  let hash = beginning;
   const rows = db.prepare<ChainedRow, []>(
     'SELECT id, at, actor, act, subject, detail FROM unchained_audit ORDER BY id',
   );
+  let hash = beginning;
   for (const row of rows.iterate()) {
     hash = chainHash(hash, row);
     insert.run({ ...row, hash });
   }
+  // One that is not finalized keeps the database from closing, and its WAL beside it.
+  for (const statement of [insert, rows]) statement.finalize();
   db.run('DROP TABLE unchained_audit');
 }
