@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { exportJWK } from 'jose';
 import { masterPaths } from './state/layout.ts';
 import { assertion, credential, wireguardKey } from './test-kit/keys.ts';
-import { columnsOf, type Finding, filesOf, leaksOf, type Secret } from './test-kit/leaks.ts';
+import { type Finding, filesOf, leaksOf, type Secret } from './test-kit/leaks.ts';
 import {
   newInstallation,
   newStateDir,
@@ -236,6 +236,25 @@ function readable(document: object): string[] {
   return Object.entries(paths).flatMap(([path, { get }]) =>
     get !== undefined && isForUsers(get) && !path.includes('{id}') ? [path] : [],
   );
+}
+
+/** Every value of every column of every table. */
+function columnsOf(path: string): Finding[] {
+  const db = new Database(path, { readonly: true });
+  const tables = db.query<{ name: string }, []>(`SELECT name FROM sqlite_master WHERE type = 'table'`).all();
+  const findings = tables.flatMap(({ name: table }) =>
+    db
+      .query<Record<string, unknown>, []>(`SELECT * FROM "${table}"`)
+      .all()
+      .flatMap((row) =>
+        Object.entries(row).map(([column, value]) => ({
+          where: `${table}.${column}`,
+          text: value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value),
+        })),
+      ),
+  );
+  db.close();
+  return findings;
 }
 
 /** Keys that belong in a file of their own, and there alone. */

@@ -1,4 +1,3 @@
-import { Database } from 'bun:sqlite';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -30,25 +29,6 @@ export function leaksOf(secrets: readonly Secret[], findings: readonly Finding[]
     const found = wanted.filter(({ form }) => lower.includes(form)).map(({ name }) => `${name} in ${where}`);
     return [...new Set(found)];
   });
-}
-
-/** Every value of every column of every table. */
-export function columnsOf(path: string): Finding[] {
-  const db = new Database(path, { readonly: true });
-  const tables = db.query<{ name: string }, []>(`SELECT name FROM sqlite_master WHERE type = 'table'`).all();
-  const findings = tables.flatMap(({ name: table }) =>
-    db
-      .query<Record<string, unknown>, []>(`SELECT * FROM "${table}"`)
-      .all()
-      .flatMap((row) =>
-        Object.entries(row).map(([column, value]) => ({
-          where: `${table}.${column}`,
-          text: value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value),
-        })),
-      ),
-  );
-  db.close();
-  return findings;
 }
 
 /** Every file of a folder, as its bytes. */
