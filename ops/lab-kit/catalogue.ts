@@ -7,10 +7,11 @@ import { lists } from './scenarios/lists.ts';
 import { memory } from './scenarios/memory.ts';
 import { mitm } from './scenarios/mitm.ts';
 import { onboarding } from './scenarios/onboarding.ts';
+import { policy } from './scenarios/policy.ts';
 import { powerCycle } from './scenarios/power-cycle.ts';
 
 /** Everything `ops/lab run` knows. */
-export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, powerCycle, keys];
+export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, policy, powerCycle, keys];
 
 /** Everything `ops/bench` knows. */
 export const benchmarks: readonly Scenario[] = [memory, firewall, enrol, lists];

@@ -31,7 +31,8 @@ export const clearFirewall: readonly Command[] = [
     argv: [program, '--wait', '5'],
     stdin: ['filter', 'nat', 'mangle'].map((table) => `*${table}\nCOMMIT\n`).join(''),
   })),
-  { argv: ['ipset', 'destroy'], stdin: '' },
+  { argv: ['ipset', 'flush'], stdin: '' },
+  { argv: ['sh', '-c', 'until ipset destroy 2>/dev/null; do sleep 0.01; done'], stdin: '' },
 ];
 
 const Timed = v.union([v.object({ ms: v.number() }), v.object({ problem: v.string() })]);
