@@ -25,6 +25,15 @@ async function requireMachine(): Promise<void> {
   if (missing.length > 0) throw new MachineError(missing.join('\n'));
 }
 
+type ConfigureWords = {
+  stateDir: string;
+  node?: string;
+  master?: string;
+  root?: string;
+  interface?: string;
+  listenPort?: string;
+};
+
 const program = new Command('postern-agent')
   .description('Makes this machine the node that its master says it should be')
   .exitOverride();
@@ -39,20 +48,22 @@ command('init', "make the node's keys and print their public halves").action(asy
   print(JSON.stringify(await initialise(agentPaths(stateDir))));
 });
 
-command('configure', 'say which node this is and who its master is')
-  .requiredOption('--node <name>', 'its name in the roster')
-  .requiredOption('--master <url>', 'https://HOST:PORT of the master')
-  .requiredOption('--root <thumbprint>', "thumbprint of the master's root key")
-  .option('--interface <name>', 'the tunnel interface', 'wg0')
-  .option('--listen-port <port>', 'the UDP port of WireGuard', '51820')
-  .action(async ({ stateDir, node, master, root, interface: interfaceName, listenPort }) => {
-    const input = { node, master, root, interface: interfaceName, listenPort: Number(listenPort) };
-    const config = v.safeParse(AgentConfig, input);
+command('configure', 'say which node this is and who its master is; later, only what is another now')
+  .option('--node <name>', 'its name in the roster')
+  .option('--master <url>', 'https://HOST:PORT of the master; an agent that runs goes there by itself')
+  .option('--root <thumbprint>', "thumbprint of the master's root key")
+  .option('--interface <name>', 'the tunnel interface (wg0)')
+  .option('--listen-port <port>', 'the UDP port of WireGuard (51820)')
+  .action(async ({ stateDir, listenPort, ...words }: ConfigureWords) => {
+    const paths = agentPaths(stateDir);
+    const given = { ...words, ...(listenPort === undefined ? {} : { listenPort: Number(listenPort) }) };
+    const before = await readConfig(paths).catch(() => ({ interface: 'wg0', listenPort: 51_820 }));
+    const config = v.safeParse(AgentConfig, { ...before, ...given });
     if (!config.success) {
       const [issue] = config.issues;
       throw new SetupError(`--${v.getDotPath(issue)?.replace('listenPort', 'listen-port')} ${issue.message}`);
     }
-    await writeConfig(agentPaths(stateDir), config.output);
+    await writeConfig(paths, config.output);
   });
 
 command('run', 'keep the node as it should be until stopped; the tunnel stays').action(async ({ stateDir }) => {

@@ -6,7 +6,7 @@ import { createReconciler, type PassReport } from './reconcile.ts';
 import { beAlone } from './system/alone.ts';
 import { openCache } from './system/cache.ts';
 import { runCommand } from './system/command.ts';
-import { type AgentConfig, type AgentPaths, readAgentKey, readWireguardKey } from './system/config.ts';
+import { type AgentConfig, type AgentPaths, readAgentKey, readConfig, readWireguardKey } from './system/config.ts';
 import { followMaster } from './system/follow.ts';
 import { hasAddress } from './system/link.ts';
 import { watchLoad } from './system/load.ts';
@@ -102,6 +102,8 @@ export async function runAgent(
       now: () => new Date(),
       log,
       isStopped: () => stop.aborted,
+      // Told by `configure --master`, perhaps while this runs.
+      address: async () => (await readConfig(paths)).master,
       onOpen: () => outbox.sendAgain(distrust),
       onTrust: (version, jws) => {
         trust = { version, jws };

@@ -1,6 +1,7 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import { accessTable, type Route } from './http/access.ts';
 import { answerForFailure, commonHeaders, errorBoundary } from './http/errors.ts';
+import { refuseWhileSuperseded } from './http/standing-still.ts';
 import { strayQuery } from './http/stray-query.ts';
 import { assemble, type Deps, type Master } from './master.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
@@ -16,6 +17,7 @@ import { publicRoutes } from './routes/public.ts';
 import { swaggerRoutes } from './routes/swagger.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { userRoutes } from './routes/users.ts';
+import { statusRoute, witnessRoute } from './routes/witness.ts';
 
 /** The master's HTTP application, without a socket: a function from requests to responses. */
 export function app(deps: Deps) {
@@ -29,6 +31,7 @@ export function applicationOf(master: Master) {
     .headers(commonHeaders)
     .use(errorBoundary(master.log, (path) => methodsOf(whole.application.routes, path)))
     .onRequest(({ request }) => master.callers.recognise(request))
+    .onRequest(({ request }) => refuseWhileSuperseded(master.store, request))
     // In one place, so that no route can forget it.
     .onTransform({ as: 'global' }, ({ request, route }) => {
       master.callers.admit(request, access(request.method, route));
@@ -47,6 +50,8 @@ export function applicationOf(master: Master) {
     .use(networkRoutes(master))
     .use(nodeRoutes(master))
     .use(agentRoutes(master))
+    .use(witnessRoute(master))
+    .use(statusRoute(master))
     .use(ownDeviceRoutes(master));
   whole.application = application;
   const access = accessTable(application.routes);

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { Email } from '#contract/name.ts';
 import { Cidr } from '#contract/network.ts';
 import { addAcmeCommands } from './acme-commands.ts';
+import { addBackupCommands } from './backup-commands.ts';
 import { poolProblem } from './decisions/addresses.ts';
 import { type ListenAddress, parseListen } from './decisions/listen.ts';
 import { addKeyCommands } from './keys-commands.ts';
@@ -80,6 +81,7 @@ program
 
 addKeyCommands(program);
 addAcmeCommands(program);
+addBackupCommands(program, readUrl);
 
 try {
   await program.parseAsync();

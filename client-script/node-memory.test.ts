@@ -83,6 +83,7 @@ describe('a bundle is fetched', () => {
     ['not when it is older', answered(2, 6), false],
     ['not from an older epoch', answered(1, 9), false],
     ['not from a node that has none', answered(2, 0), false],
+    ['nor from one that has none of a newer epoch yet', answered(3, 0), false],
     ['not when nobody answered', newMemory, false],
     ['not again at once when it was in vain', answered(2, 8, 5_000), false],
     ['but again after a while', answered(2, 8, 60_000), true],

@@ -75,7 +75,8 @@ export function isFreshSilence({ silence }: NodeMemory): boolean {
 export function offersNewer(have: Version, memory: NodeMemory, monotonicMs: number): boolean {
   if (memory.answer === undefined) return false;
   const offered = offeredVersion(memory.answer);
-  if (compareVersions(offered, have) <= 0) return false;
+  // A node that has none yet says 0, also in an epoch that is newer than ours.
+  if (offered.revision === 0 || compareVersions(offered, have) <= 0) return false;
   const { vain } = memory;
   return (
     vain === undefined || compareVersions(vain.version, offered) !== 0 || monotonicMs - vain.at >= refetchPatienceMs

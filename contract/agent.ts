@@ -35,3 +35,27 @@ export const AgentReport = v.strictObject({
   load: v.optional(Load),
 });
 export type AgentReport = v.InferOutput<typeof AgentReport>;
+
+/** The request header in which an agent says which snapshot it holds: `EPOCH-REVISION`, and `0-0` for none. */
+export const heldHeader = 'postern-holds';
+
+export function renderHeld(held: Version | undefined): string {
+  return held === undefined ? '0-0' : `${held.epoch}-${held.revision}`;
+}
+
+/** Undefined for an agent that says nothing, or nothing that can be read. */
+export function parseHeld(text: string | null): Version | undefined {
+  const [, epoch, revision] = /^(\d{1,15})-(\d{1,15})$/.exec(text ?? '') ?? [];
+  return epoch === undefined ? undefined : { epoch: Number(epoch), revision: Number(revision) };
+}
+
+/** The snapshot that an agent holds, as it was signed. A master that wants to see it answers `witness-wanted`. */
+export const Witness = v.strictObject({
+  snapshot: v.pipe(
+    v.string(),
+    v.maxLength(8_000_000),
+    v.regex(/^[\w-]+\.[\w-]+\.[\w-]+$/, 'must be a compact JWS'),
+    v.examples(['header.payload.signature']),
+  ),
+});
+export type Witness = v.InferOutput<typeof Witness>;

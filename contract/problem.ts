@@ -20,6 +20,7 @@ export const problems = {
   'idempotency-in-flight': [409, 'A request with this key is still under way'],
   'in-use': [409, 'Something still uses it'],
   'last-owner': [409, 'The last owner must stay'],
+  'witness-wanted': [409, 'Show the newest snapshot you have first'],
   'code-expired': [410, 'This code has expired'],
   'lease-expired': [410, 'The reservation has run out'],
   'precondition-failed': [412, 'It is not what you saw'],
@@ -31,6 +32,7 @@ export const problems = {
   'internal-error': [500, 'The master failed'],
   'pool-exhausted': [503, 'No address is left in the pool'],
   'storage-unavailable': [503, 'The master cannot store anything at the moment'],
+  'stale-master': [503, 'This master is behind what its nodes have seen'],
   'not-ready': [503, 'The master is not ready'],
 } as const satisfies Record<string, readonly [number, string]>;
 

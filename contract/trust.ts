@@ -11,6 +11,7 @@ export const signedTypes = {
   snapshot: 'postern-snapshot+jws',
   bundle: 'postern-bundle+jws',
   manifest: 'postern-manifest+jws',
+  backup: 'postern-backup+jws',
   code: 'postern-code+jwt',
   enrolment: 'postern-enrolment+jwt',
   agent: 'postern-agent+jwt',

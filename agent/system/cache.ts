@@ -46,6 +46,8 @@ export interface Cache {
    */
   keepSnapshot(text: string, trust: TrustList, now: Date): Promise<Snapshot>;
   keepBundles(bundles: readonly CachedBundle[]): Promise<void>;
+  /** The snapshot that was kept last, as it was signed. */
+  snapshotText(): Promise<string | undefined>;
 }
 
 export function openCache(paths: AgentPaths, root: string): Cache {
@@ -121,7 +123,10 @@ export function openCache(paths: AgentPaths, root: string): Cache {
       refuseOlder(snapshot, await readHighWater());
       refuseContradictions(snapshot);
       const { epoch, revision } = snapshot;
-      const raised = { ...(await readHighWater()), epoch, revision };
+      const known = await readHighWater();
+      const raised = { ...known, epoch, revision };
+      // Revisions of another epoch say nothing about this one's: they must not be found beside its snapshot.
+      if (epoch !== known.epoch) await writeFileAtomically(paths.bundles, '[]');
       // The snapshot first: a high-water mark above the only one here would close the node.
       await writeFilesInOrder([
         { path: paths.snapshot, text },
@@ -130,6 +135,8 @@ export function openCache(paths: AgentPaths, root: string): Cache {
       highWater = raised;
       return snapshot;
     },
+
+    snapshotText: () => readFileIfPresent(paths.snapshot),
 
     async keepBundles(bundles) {
       await writeFileAtomically(paths.bundles, JSON.stringify(bundles));

@@ -20,6 +20,8 @@ export type Follow = {
   onProblem: (problem: string | undefined) => void;
   log: (line: string) => void;
   isStopped: () => boolean;
+  /** Where the master is, asked before each attempt to reach it. */
+  address: () => Promise<string>;
 };
 
 const retryMs = { first: 500, most: 5_000 };
@@ -76,6 +78,7 @@ function isRefusal(error: unknown): error is TrustError | SnapshotRefused {
 /** One life of the channel: ends, by throwing or returning, when the connection does. */
 async function followOnce(follow: Follow, state: State, onOpen: () => void): Promise<void> {
   const { master, cache } = follow;
+  master.moveTo(await follow.address());
   const keep = async (text: string) => {
     const list = await cache.keepTrust(text);
     follow.onTrust(list.version, text);
@@ -123,12 +126,19 @@ async function followOnce(follow: Follow, state: State, onOpen: () => void): Pro
 
 async function fetchNewer(follow: Follow, state: State, trust: TrustList): Promise<void> {
   const { master, cache, now } = follow;
-  const answer = await master.fetchSnapshot(state.etag);
+  const { snapshot: held } = state;
+  const answer = await master.fetchSnapshot(
+    state.etag,
+    held && { version: { epoch: held.epoch, revision: held.revision }, text: () => cache.snapshotText() },
+  );
   if (answer !== undefined) {
     const snapshot = await cache.keepSnapshot(answer.text, trust, now());
     state.etag = answer.etag;
     // Revisions of another epoch say nothing about this one's.
-    if (snapshot.epoch !== state.snapshot?.epoch) state.bundles.clear();
+    if (snapshot.epoch !== held?.epoch) {
+      state.bundles.clear();
+      follow.onBundles([]);
+    }
     state.snapshot = snapshot;
     follow.onSnapshot(snapshot);
   }

@@ -43,7 +43,7 @@ describe.skipIf(!canMakeCertificates)('the master is known by its key alone', as
   test('its list of keys is taken, and a token follows on a connection of the same key', async () => {
     const master = masterAt(right.url);
     await master.fetchTrust(keep(authority.root));
-    await master.fetchSnapshot(undefined).catch(() => undefined);
+    await master.fetchSnapshot(undefined, undefined).catch(() => undefined);
     expect(right.received()).toContain('POST /v1/agent/tokens');
     expect(right.received()).toContain('assertion');
   });
@@ -51,7 +51,7 @@ describe.skipIf(!canMakeCertificates)('the master is known by its key alone', as
   test('whoever shows the right list by another certificate gets nothing more', async () => {
     const master = masterAt(wrong.url);
     await expect(master.fetchTrust(keep(authority.root))).rejects.toThrow('the list of keys does not name');
-    await expect(master.fetchSnapshot(undefined)).rejects.toThrow('nothing was sent');
+    await expect(master.fetchSnapshot(undefined, undefined)).rejects.toThrow('nothing was sent');
     await expect(master.openChannel(() => undefined)).rejects.toThrow('nothing was sent');
     expect(wrong.received()).not.toContain('token');
   });
@@ -68,7 +68,7 @@ describe.skipIf(!canMakeCertificates)('the master is known by its key alone', as
     await master.fetchTrust(keep(authority.root));
     target = wrong.url;
     const before = wrong.received().length;
-    await expect(master.fetchSnapshot(undefined)).rejects.toThrow('nothing was sent');
+    await expect(master.fetchSnapshot(undefined, undefined)).rejects.toThrow('nothing was sent');
     await expect(master.report({ drift: [] })).rejects.toThrow('nothing was sent');
     expect(wrong.received().length).toBe(before);
     relay.close();

@@ -1,8 +1,16 @@
 import type { TLSSocket } from 'node:tls';
 import * as v from 'valibot';
-import { type AgentReport, CachedBundle, type RevisionNotice } from '#contract/agent.ts';
+import {
+  type AgentReport,
+  CachedBundle,
+  heldHeader,
+  type RevisionNotice,
+  renderHeld,
+  type Witness,
+} from '#contract/agent.ts';
 import { TokenAnswer, TokenRequest } from '#contract/enrolment.ts';
 import { Problem } from '#contract/problem.ts';
+import type { Version } from '#contract/snapshot.ts';
 import type { TrustList } from '#contract/trust.ts';
 import { type Channel, openChannel } from './channel.ts';
 import { type AgentKey, signAssertion } from './config.ts';
@@ -15,20 +23,31 @@ export interface Master {
    * Nothing else can be asked before this has succeeded once.
    */
   fetchTrust(keep: (text: string) => Promise<TrustList>): Promise<TrustList>;
-  /** The signed snapshot with its entity tag, or undefined when it still is the one with this tag. */
-  fetchSnapshot(etag: string | undefined): Promise<{ text: string; etag: string | undefined } | undefined>;
+  /**
+   * The signed snapshot with its entity tag, or undefined when it still is the one with this tag. `held` is the snapshot
+   * that this node has, as it was signed: a master that was restored, or is behind, wants to see it first.
+   */
+  fetchSnapshot(
+    etag: string | undefined,
+    held: HeldSnapshot | undefined,
+  ): Promise<{ text: string; etag: string | undefined } | undefined>;
   /** The bundles that are newer than a revision. */
   fetchBundles(after: number): Promise<readonly CachedBundle[]>;
   report(report: AgentReport): Promise<void>;
   openChannel(onNotice: (notice: RevisionNotice) => void): Promise<Channel>;
+  /** The master is somewhere else from now on. The same address changes nothing. */
+  moveTo(address: string): void;
 }
 
 const Bundles = v.object({ items: v.array(CachedBundle) });
 
+/** Its version, and how to get at its text, which is long and seldom wanted. */
+export type HeldSnapshot = { version: Version; text: () => Promise<string | undefined> };
+
 export type MasterOptions = { url: string; node: string; key: AgentKey; now: () => Date };
 
 export function connectMaster({ url: address, node, key, now }: MasterOptions): Master {
-  const url = new URL(address);
+  let url = new URL(address);
   let pins: ReadonlySet<string> = new Set();
   let token: { text: string; renewAt: number } | undefined;
 
@@ -78,6 +97,13 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
     return askWithToken(request, true);
   };
 
+  const bearWitness = async (snapshot: string): Promise<void> => {
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ snapshot } satisfies Witness);
+    const answer = await askWithToken({ method: 'POST', path: '/v1/agent/witness', headers, body });
+    expectStatus(answer, [204], 'to look at the snapshot that is held here');
+  };
+
   return {
     async fetchTrust(keep) {
       let shown = '';
@@ -101,9 +127,18 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
       return trust;
     },
 
-    async fetchSnapshot(etag) {
-      const headers: Record<string, string> = etag === undefined ? {} : { 'if-none-match': etag };
-      const answer = await askWithToken({ method: 'GET', path: '/v1/agent/snapshot', headers });
+    async fetchSnapshot(etag, held) {
+      const headers: Record<string, string> = {
+        [heldHeader]: renderHeld(held?.version),
+        ...(etag === undefined ? {} : { 'if-none-match': etag }),
+      };
+      const request: Ask = { method: 'GET', path: '/v1/agent/snapshot', headers };
+      let answer = await askWithToken(request);
+      if (problemOf(answer)?.code === 'witness-wanted') {
+        const snapshot = await held?.text();
+        if (snapshot !== undefined) await bearWitness(snapshot);
+        answer = await askWithToken(request);
+      }
       if (expectStatus(answer, [200, 304], 'the snapshot').status === 304) return undefined;
       return { text: answer.body.trim(), etag: answer.headers.etag };
     },
@@ -124,6 +159,15 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
       );
     },
 
+    moveTo(next) {
+      if (new URL(next).href === url.href) return;
+      url = new URL(next);
+      pins = new Set();
+      token = undefined;
+      idle?.destroy();
+      idle = undefined;
+    },
+
     async openChannel(onNotice) {
       const text = await freshToken();
       try {
@@ -141,11 +185,17 @@ function expectStatus(answer: Answer, statuses: readonly number[], what: string)
   throw new MasterUnreachable(`the master answered ${answer.status} when asked for ${what}${problemText(answer)}`);
 }
 
-function problemText({ body }: Answer): string {
+function problemText(answer: Answer): string {
+  const problem = problemOf(answer);
+  if (problem === undefined) return '';
+  return `: ${problem.title}${problem.detail === undefined ? '' : `. ${problem.detail}`}`;
+}
+
+function problemOf({ status, body }: Answer): Problem | undefined {
+  if (status < 400) return undefined;
   try {
-    const { title, detail } = v.parse(Problem, JSON.parse(body));
-    return `: ${title}${detail === undefined ? '' : `. ${detail}`}`;
+    return v.parse(Problem, JSON.parse(body));
   } catch {
-    return '';
+    return undefined;
   }
 }

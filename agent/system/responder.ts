@@ -6,7 +6,7 @@ import type { Ipv4 } from '#contract/network.ts';
 import { agentPort, type Hint, type ProbeAnswer, ProbeRequest } from '#contract/probe.ts';
 import { problem } from '#contract/problem.ts';
 import type { RosterDevice } from '#contract/roster.ts';
-import type { Version } from '#contract/snapshot.ts';
+import { compareVersions, type Version } from '#contract/snapshot.ts';
 import { type Allowance, takeOne } from '../plan/allowance.ts';
 
 /** What the responder knows about the moment. It answers nobody else than these devices. */
@@ -42,6 +42,8 @@ export function openResponder(log: (line: string) => void, onArrival: () => void
   let bound: { address: Ipv4; udp: Socket; tcp: Server } | undefined;
   const allowances = new Map<Ipv4, Allowance>();
   const lastProbes = new Map<Ipv4, { port: number; at: number }>();
+  /** The version of the bundle that each device can fetch here. */
+  const offered = new Map<Ipv4, Version>();
 
   const mayAnswer = (address: Ipv4) => {
     const after = takeOne(allowances.get(address), performance.now(), limit);
@@ -68,17 +70,20 @@ export function openResponder(log: (line: string) => void, onArrival: () => void
 
   return {
     update(next) {
-      const before = askers;
       known = next;
       askers = askersOf(next);
       for (const address of [...allowances.keys()]) if (!askers.has(address)) allowances.delete(address);
-      for (const [address, asker] of askers) {
+      for (const [address, { bundle }] of askers) {
+        if (bundle === undefined) continue;
+        const had = offered.get(address);
+        const now = { epoch: next.version.epoch, revision: bundle.revision };
+        offered.set(address, now);
         const probe = lastProbes.get(address);
-        const hadRevision = before.get(address)?.bundle?.revision ?? Number.POSITIVE_INFINITY;
-        const isNewer = (asker.bundle?.revision ?? 0) > hadRevision;
+        const isNewer = had !== undefined && compareVersions(now, had) > 0;
         if (isNewer && probe !== undefined && performance.now() - probe.at < rememberAskerMs)
           bound?.udp.send(hint, probe.port, address);
       }
+      for (const address of [...offered.keys()]) if (!askers.has(address)) offered.delete(address);
       for (const address of [...lastProbes.keys()]) if (!askers.has(address)) lastProbes.delete(address);
     },
 

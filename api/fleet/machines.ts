@@ -1,5 +1,6 @@
 import type { FailureLog } from '../http/errors.ts';
 import { expireDevices } from '../store/devices.ts';
+import { superseded } from '../store/lives.ts';
 import type { Store } from '../store/open.ts';
 import type { Published } from './published.ts';
 
@@ -12,6 +13,7 @@ export function letMachinesGo(master: { store: Store; published: Published; now:
 } {
   const look = async () => {
     try {
+      if (superseded(master.store) !== undefined) return;
       const gone = expireDevices(master.store, master.now());
       if (gone.length === 0) return;
       await master.store.settled();

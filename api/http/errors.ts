@@ -76,6 +76,7 @@ const retryAfter: Partial<Record<ProblemCode, number>> = {
   'pool-exhausted': 60,
   'storage-unavailable': 5,
   'not-ready': 2,
+  'stale-master': 60,
 };
 
 function send(document: Problem, headers: Readonly<Record<string, string>> = {}): Response {

@@ -8,6 +8,7 @@ import type { Master } from '../master.ts';
 import { recordReport } from '../store/nodes.ts';
 import { agentArea, readCallersJson } from './areas.ts';
 import { noContent, operation, text } from './documentation.ts';
+import { heedHeld } from './witness.ts';
 
 const about = { tag: 'Agents', bearer: 'agentToken' } as const;
 
@@ -36,7 +37,8 @@ export function agentRoutes(master: Master) {
     )
     .get(
       '/v1/agent/snapshot',
-      async ({ request }) => {
+      async ({ node, request }) => {
+        heedHeld(master, node.name, request);
         const { tag, jws } = await published.snapshot();
         const etag = `"${tag}"`;
         const headers = { ...commonHeaders, etag, 'content-type': 'application/jose' };
@@ -48,6 +50,7 @@ export function agentRoutes(master: Master) {
         detail: operation('getSnapshot', 'The newest snapshot; with If-None-Match, 304 when it is known', {
           ...about,
           answer: text('application/jose', 'A compact JWS of type postern-snapshot+jws'),
+          problems: ['witness-wanted', 'not-ready'],
         }),
       },
     )

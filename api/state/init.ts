@@ -57,6 +57,9 @@ export async function initialise(
     await placeCertificate(draft, options);
     const recoveryPassphrase = codeFromBytes(crypto.getRandomValues(new Uint8Array(15)));
     const trust = await makeKeys(draft, recoveryPassphrase, now);
+    // Loaded here alone: a master that only serves needs none of it.
+    const { backupRecipient } = await import('../keys/backup-key.ts');
+    writeDurably(draft.backupRecipient, `${await backupRecipient(recoveryPassphrase)}\n`);
     const ownerToken = makeDatabase(draft, options, now);
     for (const folder of [draft.keys, draft.tls, draft.root]) syncFolder(folder);
     announce({ created: true, ownerToken, recoveryPassphrase, rootThumbprint: await rootThumbprint(trust) });

@@ -15,6 +15,8 @@ export function masterPaths(stateDir: string, folder = 'master') {
     tlsKey: join(root, 'tls', 'key.pem'),
     acmeSettings: join(root, 'acme.json'),
     acmeAccount: join(root, 'keys', 'acme-account.pem'),
+    /** Public: what backups are encrypted to. */
+    backupRecipient: join(root, 'backup-recipient.txt'),
     releases: join(root, 'releases'),
     manifest: join(root, 'releases', 'manifest.jws'),
   };

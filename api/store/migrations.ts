@@ -6,13 +6,21 @@ import lists from './migrations/0002-lists.sql' with { type: 'text' };
 import enrolmentIndexes from './migrations/0003-enrolment-indexes.sql' with { type: 'text' };
 import tokens from './migrations/0004-tokens.sql' with { type: 'text' };
 import auditChain from './migrations/0005-audit-chain.sql' with { type: 'text' };
+import lives from './migrations/0006-lives.sql' with { type: 'text' };
 import { chainAudit } from './migrations/audit-chain.ts';
 
 /** SQL, and where that is not enough a function that goes on in the same transaction. */
 type Migration = string | readonly [sql: string, act: (db: Database) => void];
 
 /** In order, never edited once released: a database knows by `user_version` how many of them it has. */
-export const migrations: readonly Migration[] = [roster, lists, enrolmentIndexes, tokens, [auditChain, chainAudit]];
+export const migrations: readonly Migration[] = [
+  roster,
+  lists,
+  enrolmentIndexes,
+  tokens,
+  [auditChain, chainAudit],
+  lives,
+];
 
 /** Brings the schema up to date, each step whole or not at all, with a copy of the file kept beside it before. */
 export function migrate(db: Database, path: string): void {

@@ -81,6 +81,12 @@ export function raiseRevision(store: Store, now: Date): Version {
   return version;
 }
 
+/** Raises the revision to one that is above `floor` too. */
+export function raiseRevisionAbove(store: Store, floor: number, now: Date): Version {
+  store.db.query('UPDATE settings SET revision = max(revision, ?) WHERE id = 1').run(floor);
+  return raiseRevision(store, now);
+}
+
 /** Reads and writes, so that a full or read-only disk shows. */
 export function feelPulse(store: Store, now: Date): Version {
   return store.write(() => {

@@ -17,6 +17,7 @@ const remedies: Record<ProblemCode, string> = {
   'idempotency-in-flight': 'Wait for the first answer, or send the request again after `Retry-After` seconds.',
   'in-use': 'Do first what the answer says: the networks of a node go before it, a disabled user gets no code.',
   'last-owner': 'Make somebody else an owner first.',
+  'witness-wanted': 'For agents: send the snapshot that is held to `/v1/agent/witness`, then ask again.',
   'code-expired': 'Ask your admin for a new code.',
   'lease-expired': 'Redeem the code again: it stays valid until its own expiry.',
   'precondition-failed': 'Read it again, look at what changed, and send the change with the new `ETag`.',
@@ -28,6 +29,7 @@ const remedies: Record<ProblemCode, string> = {
   'internal-error': 'Nothing is wrong with the request. The log of the master says more.',
   'pool-exhausted': 'Remove devices that are gone. Every address of the pool is given out or still resting.',
   'storage-unavailable': 'Nothing was changed. Look at the disk of the master, then send the request again.',
+  'stale-master': 'Ask the master that took over. To have this one go on: `postern master promote` on its machine.',
   'not-ready': 'Send the request again in a moment.',
 };
 
