@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import pino from 'pino';
 import * as v from 'valibot';
@@ -12,8 +12,11 @@ import { addKeyCommands } from './keys-commands.ts';
 import { logLines } from './log-lines.ts';
 import { serve } from './serve.ts';
 import { type InitOptions, initialise } from './state/init.ts';
+import { masterPaths } from './state/layout.ts';
 import { loadState } from './state/load.ts';
 import { release } from './state/release.ts';
+import { inspectDatabase } from './store/inspection.ts';
+import { takeServingLock } from './store/serving-lock.ts';
 
 /** The master's command line: makes the state, puts a client in it, serves it. Wiring only. */
 
@@ -53,6 +56,18 @@ program
   });
 
 program
+  .command('check')
+  .description(
+    'look through the database, also while it is served; prints one line of JSON, and fails on a contradiction',
+  )
+  .requiredOption('--state-dir <dir>', 'where this node keeps its state')
+  .action(({ stateDir }: { stateDir: string }) => {
+    const found = inspectDatabase(masterPaths(stateDir).database);
+    printLine(found);
+    if (found.problems.length > 0) process.exitCode = 1;
+  });
+
+program
   .command('serve')
   .description('serve the API over TLS until SIGTERM')
   .requiredOption('--state-dir <dir>', 'where this node keeps its state')
@@ -67,6 +82,7 @@ program
       { base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
       logLines(2),
     );
+    if (existsSync(masterPaths(stateDir).root)) takeServingLock(masterPaths(stateDir).servingLock, stateDir);
     const state = await loadState(stateDir, batchSize === undefined ? {} : { batchSize });
     const serving = serve(state, stateDir, listen, log);
     log.info({ url: serving.url }, `listening on ${serving.url}`);

@@ -140,9 +140,25 @@ describe('serve', () => {
 
   test('says so when its port is taken', async () => {
     const { port } = new URL(master.url);
-    const { status, stderr } = await run(['serve', '--state-dir', made.stateDir, '--listen', `127.0.0.1:${port}`]);
+    const { stateDir } = await newInstallation();
+    const { status, stderr } = await run(['serve', '--state-dir', stateDir, '--listen', `127.0.0.1:${port}`]);
     expect(status).toBe(1);
     expect(stderr).toMatch(/in use/);
+  });
+
+  test('is refused beside another that serves the same state, until that one is gone, however it went', async () => {
+    const { stateDir } = await newInstallation();
+    const first = await serving(stateDir);
+    const second = await run(['serve', '--state-dir', stateDir, '--listen', '127.0.0.1:0']);
+    expect([second.status, second.stderr]).toEqual([
+      1,
+      `postern-master: Another master serves ${stateDir} already. Stop that one first.\n`,
+    ]);
+    expect((await first.send('GET', '/healthz')).status).toBe(200);
+    await first.end('SIGKILL');
+    const third = await serving(stateDir);
+    expect((await third.send('GET', '/healthz')).status).toBe(200);
+    await third.stop();
   });
 
   test('ends a body beyond all limits without reading it', async () => {

@@ -23,7 +23,10 @@ const names = listed.stdout.split('\n').flatMap((line) => line.match(/^[a-z][a-z
 
 test('the lab has scenarios', () => expect(names.length, listed.stderr).toBeGreaterThan(0));
 
-const commands = [...names.map((name) => ['lab', 'run', name]), ['bench', 'firewall'], ['bench', 'lists']];
+const commands = [
+  ...names.map((name) => ['lab', 'run', name]),
+  ...['firewall', 'enrol', 'kill', 'lists'].map((name) => ['bench', name]),
+];
 
 test.skipIf(!mayRun).each(commands.map((words): [string, string[]] => [words.join(' '), words]))(
   `ops/%s --short holds${need}`,

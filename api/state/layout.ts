@@ -6,6 +6,7 @@ export function masterPaths(stateDir: string, folder = 'master') {
   return {
     root,
     database: join(root, 'postern.db'),
+    servingLock: join(root, 'serving.lock'),
     keys: join(root, 'keys'),
     key: (use: string) => join(root, 'keys', `${use}.jwk.json`),
     sealedKey: (use: string) => join(root, 'keys', `${use}.jwe`),

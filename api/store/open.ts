@@ -1,8 +1,8 @@
 import { Database } from 'bun:sqlite';
 import type { Version } from '#contract/snapshot.ts';
-import { StorageError } from './errors.ts';
+import { isStorageFailure, StorageError } from './errors.ts';
 import { defaultBatchSize, groupCommit } from './group-commit.ts';
-import { migrate, schemaVersion } from './migrations.ts';
+import { type Migration, migrate, schemaVersion } from './migrations.ts';
 
 /** The master's database and the one way to write to it. Everything that speaks SQL stands in this folder. */
 export type Store = {
@@ -30,8 +30,8 @@ export type Store = {
   close(): void;
 };
 
-/** `batchSize` is how many acts may share a transaction; with 1 each has its own. */
-export type StoreOptions = { batchSize?: number };
+/** `batchSize` is how many acts may share a transaction; with 1 each has its own. `migrations` is for tests of them. */
+export type StoreOptions = { batchSize?: number; migrations?: readonly Migration[] };
 
 /** A parameter in a join. SQLite plans a join anew for each value of a bare one, which takes longer than the lookup. */
 export const planned = 'CAST(? AS TEXT)';
@@ -43,7 +43,7 @@ Database.MAX_QUERY_CACHE_SIZE = 500;
 export function createStore(path: string, options: StoreOptions = {}): Store {
   const db = new Database(path, { create: true, strict: true });
   configure(db);
-  migrate(db, path);
+  migrate(db, path, options.migrations);
   return storeOf(db, options);
 }
 
@@ -61,7 +61,7 @@ export function openStore(path: string, options: StoreOptions = {}): Store {
     if (check?.quick_check !== 'ok') throw new StorageError('corrupt', path, check?.quick_check);
     if (schemaVersion(db) === 0) throw new StorageError('unreadable', path, 'it is empty');
     configure(db);
-    migrate(db, path);
+    migrate(db, path, options.migrations);
     return storeOf(db, options);
   } catch (cause) {
     if (cause instanceof StorageError) throw cause;
@@ -93,9 +93,19 @@ function storeOf(db: Database, { batchSize = defaultBatchSize }: StoreOptions): 
     close() {
       try {
         group.flush();
+        gather(db);
       } finally {
         db.close();
       }
     },
   };
+}
+
+/** Brings everything into the one file, for whoever copies it. Where there is no room it stays in two, as safe. */
+function gather(db: Database): void {
+  try {
+    db.run('PRAGMA wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    if (!isStorageFailure(error)) throw error;
+  }
 }

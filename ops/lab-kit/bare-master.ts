@@ -27,6 +27,28 @@ export async function makeState(stateDir: string, pool = '10.64.0.0/12'): Promis
   return { stateDir, ownerToken: JSON.parse(said).ownerToken };
 }
 
+/** What `check` says of a state; a contradiction is one of its problems. */
+export type Checked = {
+  devices: number;
+  codesSpent: number;
+  enrolments: number;
+  revocations: number;
+  problems: readonly string[];
+};
+
+export async function checkState({ stateDir }: State): Promise<Checked> {
+  const child = Bun.spawn([...program, 'check', '--state-dir', stateDir], {
+    env: environment,
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [said, complaint] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  if (said === '') throw new LabError(`the state cannot be checked: ${complaint}`);
+  return JSON.parse(said);
+}
+
+export type Answer = { status: number; body: unknown };
+
 export type BareMaster = Awaited<ReturnType<typeof startMaster>>;
 
 /** Serves a state on a free port; resolves when it listens. */
@@ -39,22 +61,34 @@ export async function startMaster({ stateDir, ownerToken }: State, options: read
   });
   const url = await listening(child);
 
-  const call = async <Answer>(method: string, path: string, body?: unknown): Promise<Answer> => {
+  const send = async (method: string, path: string, token?: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(`${url}${path}`, {
       method,
-      headers: { authorization: `Bearer ${ownerToken}`, 'content-type': 'application/json' },
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       tls: { rejectUnauthorized: false },
     });
     const text = await response.text();
-    if (!response.ok) throw new LabError(`${method} ${path}: ${response.status} ${text}`);
-    return (text === '' ? undefined : JSON.parse(text)) as Answer;
+    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+  };
+
+  /** As the owner. @throws LabError when it is refused. */
+  const call = async <Wanted>(method: string, path: string, body?: unknown): Promise<Wanted> => {
+    const answer = await send(method, path, ownerToken, body);
+    if (answer.status >= 300) throw new LabError(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body as Wanted;
   };
 
   return {
     url,
+    ownerToken,
     pid: child.pid,
+    send,
     call,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
       child.kill(signal);
       await child.exited;

@@ -2,6 +2,7 @@ import type { Scenario } from './scenario.ts';
 import { enrol } from './scenarios/enrol.ts';
 import { firewall } from './scenarios/firewall.ts';
 import { keys } from './scenarios/keys.ts';
+import { kill } from './scenarios/kill.ts';
 import { lab } from './scenarios/lab.ts';
 import { lists } from './scenarios/lists.ts';
 import { memory } from './scenarios/memory.ts';
@@ -14,4 +15,4 @@ import { powerCycle } from './scenarios/power-cycle.ts';
 export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, policy, powerCycle, keys];
 
 /** Everything `ops/bench` knows. */
-export const benchmarks: readonly Scenario[] = [memory, firewall, enrol, lists];
+export const benchmarks: readonly Scenario[] = [memory, firewall, enrol, kill, lists];
