@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { EnrolmentConfirmation, EnrolmentLease, EnrolmentRequest, EnrolmentResult } from '#contract/enrolment.ts';
 import { Id } from '#contract/name.ts';
 import { isUsableSigningKey } from '../decisions/signing-key.ts';
-import { sha256Hex } from '../formats/hash.ts';
+import { sameHash, sha256Hex } from '../formats/hash.ts';
 import { bodyLimit, readJson } from '../http/read-json.ts';
 import { found, granted, Refusal } from '../http/refusal.ts';
 import { signEnrolmentToken, verifyCodeBacking } from '../keys/tokens.ts';
@@ -94,7 +94,7 @@ async function backedCode({ store, keys, log }: Master, hash: string): Promise<S
   const holds =
     backing.ok &&
     backing.claims.jti === code.id &&
-    backing.claims.hash === hash &&
+    sameHash(backing.claims.hash, hash) &&
     backing.claims.epoch === currentVersion(store).epoch;
   if (!holds)
     log.error({ codeId: code.id }, 'a code is not backed: signed by another key, altered, or of another epoch');

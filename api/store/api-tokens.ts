@@ -1,9 +1,8 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { User } from '#contract/admin.ts';
 import type { TokenList } from '#contract/lists.ts';
 import type { ApiToken, TokenArea, TokenPermission } from '#contract/token.ts';
 import type { Result } from '../decisions/result.ts';
-import { sha256Hex } from '../formats/hash.ts';
+import { sameHash, sha256Hex } from '../formats/hash.ts';
 import { audit } from './audit.ts';
 import { type Asked, equal, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
@@ -101,7 +100,7 @@ export function addApiToken(store: Store, userId: string, now: Date): string {
 export function findBearer(store: Store, secret: string): { token: ApiToken; user: User } | undefined {
   const hash = sha256Hex(secret);
   const row = store.db.query<Row, [string]>(`SELECT ${columns} FROM ${from} WHERE api_tokens.hash = ?`).get(hash);
-  if (row === null || !timingSafeEqual(Buffer.from(row.hash), Buffer.from(hash))) return undefined;
+  if (row === null || !sameHash(row.hash, hash)) return undefined;
   const user = findUser(store, row.user_id);
   return user === undefined ? undefined : { token: toToken(row), user };
 }
