@@ -149,7 +149,7 @@ describe('every route', () => {
   test('that was not declared is not served', () =>
     expect(() => accessTable([])('GET', '/v1/users')).toThrow('nobody declared'));
 
-  const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'];
+  const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT', 'PROPFIND', 'PURGE', 'QUERY'];
   test.each([...new Set(routes.map(({ path }) => path))])('%s takes no verb but its own', async (path) => {
     const own = routes.filter((route) => route.path === path).map(({ method }) => method);
     for (const verb of verbs.filter((each) => !own.includes(each)))
@@ -213,6 +213,12 @@ describe.each(guarded)('$name', (route) => {
     (_, token) => refused(route, token, 401, 'token-invalid'),
   );
 
+  if (method === 'GET')
+    test('is no more open to HEAD', async () => {
+      for (const token of [undefined, ...worthless[access.kind].map(([, each]) => each)])
+        expect((await world.attempt('HEAD', path, token)).status).toBe(401);
+    });
+
   test('refuses the tokens of others', async () => {
     for (const [kind, token] of Object.entries(world.bearers))
       if (kind !== access.kind) await refused(route, token, 401, 'token-invalid');
@@ -254,6 +260,13 @@ describe.each(forUsers)('$name', (route) => {
         if (!isEnough) await denied(world.token(ofToken, people[ofUser]).token);
       }
   });
+
+  if (route.method === 'GET')
+    test('refuses HEAD to who may not read', async () => {
+      const areas = TokenArea.options.filter((area) => area !== access.area);
+      for (const { token } of [offToken, world.token('owner', people.owner, areas)])
+        expect((await world.attempt('HEAD', route.path, token)).status).toBe(403);
+    });
 
   test('refuses a disabled user', () => denied(offToken.token));
 

@@ -74,7 +74,11 @@ export async function testMaster(
     });
     const text = await response.text();
     const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '');
-    return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };
+    return {
+      status: response.status,
+      body: isJson && text !== '' ? JSON.parse(text) : text,
+      headers: response.headers,
+    };
   };
 
   const ask = async <T>(expected: number, ...request: Parameters<typeof send>): Promise<T> => {
