@@ -12,9 +12,9 @@ const allowed: Record<string, string> = {
 };
 
 describe('a secret is compared in constant time', () => {
-  const sources = textFiles().filter(
-    ({ path }) => /^(?:api|agent|client-script|contract|policies|ops)\/.*\.ts$/.test(path) && !isForTests(path),
-  );
+  // Policies and the lab hold no secrets: there a token is a word or a packet.
+  const programs = /^(?:api|agent|client-script|contract|ops\/(?:cli|setup))\/.*\.ts$/;
+  const sources = textFiles().filter(({ path }) => programs.test(path) && !isForTests(path));
 
   test('everywhere', () => {
     expect(sources.length).toBeGreaterThan(150);
