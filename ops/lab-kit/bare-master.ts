@@ -11,7 +11,7 @@ import { hostEnvironment, repository } from './paths.ts';
 const program = [process.execPath, join(repository, 'api/main.ts')];
 const environment = { ...hostEnvironment(), NODE_ENV: 'production' };
 
-export type State = { stateDir: string; ownerToken: string };
+export type State = { stateDir: string; ownerToken: string; rootThumbprint: string };
 
 /** Makes a new installation in a folder that is not there yet. */
 export async function makeState(stateDir: string, pool = '10.64.0.0/12'): Promise<State> {
@@ -24,7 +24,8 @@ export async function makeState(stateDir: string, pool = '10.64.0.0/12'): Promis
   );
   const said = await child.stdout.text();
   if ((await child.exited) !== 0) throw new LabError(`no state was made in ${stateDir}`);
-  return { stateDir, ownerToken: JSON.parse(said).ownerToken };
+  const { ownerToken, rootThumbprint } = JSON.parse(said);
+  return { stateDir, ownerToken, rootThumbprint };
 }
 
 /** What `check` says of a state; a contradiction is one of its problems. */

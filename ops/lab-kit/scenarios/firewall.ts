@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { clearFirewall } from '../rules.ts';
 import { type Context, expect, type Scenario } from '../scenario.ts';
+import { coldStart } from './cold-start.ts';
 import { Bench, type RouterName, routerNames } from './firewall-bench.ts';
 import { type Layout, ruleCount, rulesByDevice, setsByRole } from './firewall-layouts.ts';
 
@@ -28,7 +29,12 @@ export const firewall: Scenario = {
   device ----+-- ours (sets by role and grant) -------------------+---- server 172.19.0.10
              +-- seed (nine rules for each device: 3 subnets) ----+
 `,
-  figures: v.object({ none: Path, ours: v.record(v.string(), Loaded), seed: v.record(v.string(), Loaded) }),
+  figures: v.object({
+    none: Path,
+    ours: v.record(v.string(), Loaded),
+    seed: v.record(v.string(), Loaded),
+    cold_start_ms: v.exactOptional(v.number()),
+  }),
   async run({ lab, short, step, check }) {
     const extent = short ? extents.short : extents.long;
     const bench = await step('a device, a server, and three ways between them', () => Bench.open(lab));
@@ -43,7 +49,16 @@ export const firewall: Scenario = {
       });
     }
     await judge(measured, extent.counts, short, check);
-    return measured;
+    if (short) return measured;
+    const { coldStarts, coldStartMs } = goals;
+    const cold_start_ms = await step(`a node with ${coldStarts} devices starts with its master gone`, (note) => {
+      note('from the start of its program until every device is a peer, the firewall first');
+      return coldStart(lab, coldStarts);
+    });
+    await check(`in at most ${coldStartMs} ms`, async () => {
+      expect(cold_start_ms <= coldStartMs, () => `${cold_start_ms} ms`);
+    });
+    return { ...measured, cold_start_ms };
   },
 };
 
@@ -102,7 +117,14 @@ function atMost<Name extends string>(figures: Record<Name, number>, name: Name, 
   figures[name] = Math.min(figures[name], tenths(value));
 }
 
-const goals = { timesNone: 1.5, betterThanSeed: 500, timesAt100: 2, fasterApply: 20 } as const;
+const goals = {
+  timesNone: 1.5,
+  betterThanSeed: 500,
+  timesAt100: 2,
+  fasterApply: 20,
+  coldStarts: 10_000,
+  coldStartMs: 2_000,
+} as const;
 /** What a machine that others use cannot hide: asserted in the short form, which repeats little. */
 const surely = { timesAt100: 4, betterThanSeed: 5 } as const;
 
