@@ -17,6 +17,7 @@ import { loadState } from './state/load.ts';
 import { release } from './state/release.ts';
 import { inspectDatabase } from './store/inspection.ts';
 import { takeServingLock } from './store/serving-lock.ts';
+import { addTokenCommands } from './token-commands.ts';
 
 /** The master's command line: makes the state, puts a client in it, serves it. Wiring only. */
 
@@ -96,6 +97,7 @@ program
   });
 
 addKeyCommands(program);
+addTokenCommands(program);
 addAcmeCommands(program);
 addBackupCommands(program, readUrl);
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -178,6 +178,20 @@ describe('postern', () => {
     for (const { id } of both) expect((await postern('token', 'revoke', id)).stdout).toContain('is revoked');
     expect((await postern('--token-file', file, 'user', 'list')).stderr).toContain('token-invalid');
     expect((await postern('token', 'list')).stdout).toMatch(/^first +o@example.com +owner +all +\d+ s ago +never/m);
+  });
+
+  test('lets an owner back in who has no token left, on the machine of the master', async () => {
+    const file = join(stateDir, 'recovered.token');
+    expect((await postern('token', 'recover', 'o@example.com', '--save', file)).stdout).toContain('until');
+    expect((await postern('--token-file', file, 'token', 'list')).stdout).toMatch(/^recovered +o@example.com +owner/m);
+    await postern('token', 'revoke', 'recovered');
+    await postern('user', 'add', 'no-owner@example.com', '--permission', 'operator');
+    for (const email of ['no-owner@example.com', 'nobody@example.com']) {
+      const refused = await postern('token', 'recover', email, '--save', `${file}2`);
+      expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('no enabled user')]);
+    }
+    expect(existsSync(`${file}2`)).toBe(false);
+    expect((await postern('audit', 'verify')).exitCode).toBe(0);
   });
 
   test('shows a token this once', async () => {

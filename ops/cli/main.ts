@@ -65,7 +65,7 @@ addUserCommands(program, session);
 addDeviceCommands(program, session);
 addNetworkCommands(program, session);
 addKeyCommands(program, session, localSession);
-addTokenCommands(program, session);
+addTokenCommands(program, session, localSession);
 addAuditCommands(program, session);
 // Subcommands are made with the defaults of their time: errors of theirs end with the same codes.
 for (const command of descendants(program))

@@ -3,9 +3,10 @@ import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { type ApiToken, IssuedToken, TokenArea, TokenPermission } from '#contract/token.ts';
 import { findToken, findUser, listTokens } from './find.ts';
+import { runMaster } from './local.ts';
 import { ago, ahead, type Column, showList, showOne } from './screen.ts';
 import { readSeconds } from './seconds.ts';
-import type { Session } from './session.ts';
+import type { LocalSession, Session } from './session.ts';
 
 const columns: Column<ApiToken>[] = [
   { title: 'NAME', of: (token) => token.name },
@@ -17,6 +18,8 @@ const columns: Column<ApiToken>[] = [
   { title: 'ID', of: (token) => token.id },
 ];
 
+const Recovered = v.object({ token: v.string(), email: v.string(), expiresAt: v.string() });
+
 type AddOptions = {
   permission: string;
   area?: string[];
@@ -26,7 +29,7 @@ type AddOptions = {
   save?: string;
 };
 
-export function addTokenCommands(program: Command, session: Session): void {
+export function addTokenCommands(program: Command, session: Session, localSession: LocalSession): void {
   const token = program
     .command('token')
     .description('what scripts show to the master; each has an end and may do little');
@@ -95,6 +98,25 @@ Examples:
         showOne(screen, { revoked: id }, `The token ${name} of ${email} is revoked.`);
       }),
     );
+
+  token
+    .command('recover <owner>')
+    .description("make an owner who has no token left one for a day, on the master's machine")
+    .requiredOption('--save <file>', 'write it there, readable by you alone')
+    .addHelpText('after', '\nExample:\n  postern token recover ana@example.com --save ana.token')
+    .action((owner: string, { save }: { save: string }) =>
+      localSession(async (stateDir, screen) => {
+        const made = await saved(save, async () =>
+          v.parse(Recovered, JSON.parse(await runMaster(stateDir, ['tokens', 'recover', '--owner', owner]))),
+        );
+        const { token: _, ...shown } = made;
+        showOne(
+          screen,
+          shown,
+          `A token of ${made.email}, until ${made.expiresAt}, is in ${save}. Make another with it now.`,
+        );
+      }),
+    );
 }
 
 function endOf(expiresAt: string | null, now: Date): string {
@@ -106,7 +128,7 @@ function endOf(expiresAt: string | null, now: Date): string {
  * Makes a token once there is a private file for it, and puts it there. Never over another file: the token in it may be
  * in use.
  */
-async function saved(path: string, add: () => Promise<IssuedToken>): Promise<IssuedToken> {
+async function saved<T extends { token: string }>(path: string, add: () => Promise<T>): Promise<T> {
   const file = openSync(path, 'wx', 0o600);
   try {
     const made = await add();
