@@ -247,6 +247,10 @@ const enough: Record<string, readonly Permission[]> = {
   operate: ['operator', 'owner'],
   own: ['owner'],
 };
+const otherLease = await postern.ask<{ token: string }>(201, 'POST', '/v1/enrolments', undefined, {
+  code: (await postern.issue(world.ben.user.id)).code,
+  ...(await postern.newDevice()).request,
+});
 const before = contents();
 
 describe.each(forUsers)('$name', (route) => {
@@ -289,6 +293,25 @@ describe.each(forUsers)('$name', (route) => {
     if (name.startsWith('GET')) expect(answer.status).toBeOneOf([200, 404]);
   });
 });
+
+/** Where a route names something that belongs to somebody, and what others are told who name it. */
+const belonging: Record<string, (method: string, path: string) => Promise<{ status: number }>> = {
+  'user tokens': (method, path) => world.attempt(method, path, world.token('operator', people.operator).token),
+  enrolment: (method, path) => world.attempt(method, path, otherLease.token),
+};
+const naming = guarded.filter(({ path }) => path.includes('/:'));
+
+test("another's thing is not there for who names it", async () => {
+  const told: string[] = [];
+  for (const { name, method, path, access } of naming) {
+    const owner = belonging[access.kind === 'user' ? `user ${access.area}` : access.kind];
+    if (owner !== undefined) told.push(`${name} ${(await owner(method, path)).status}`);
+  }
+  expect(told.sort()).toEqual(['DELETE /v1/tokens/:id 404', 'GET /v1/tokens/:id 404', 'PUT /v1/enrolments/:id 401']);
+});
+
+test('agents and devices name nothing: they get what is theirs by their token', () =>
+  expect(naming.filter(({ access }) => access.kind === 'agent' || access.kind === 'device')).toEqual([]));
 
 test('all of that changed nothing', () => {
   expect(Object.keys(before).length).toBeGreaterThan(7);
