@@ -1,6 +1,7 @@
 import { type AnyElysia, Elysia } from 'elysia';
 import { accessTable, type Route } from './http/access.ts';
 import { answerForFailure, commonHeaders, errorBoundary } from './http/errors.ts';
+import { factsOf } from './http/request-facts.ts';
 import { refuseWhileSuperseded } from './http/standing-still.ts';
 import { strayQuery } from './http/stray-query.ts';
 import { assemble, type Deps, type Master } from './master.ts';
@@ -14,6 +15,7 @@ import { confirmationRoute, redemptionRoute } from './routes/enrolments.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { publicRoutes } from './routes/public.ts';
+import { statusRoutes } from './routes/status.ts';
 import { swaggerRoutes } from './routes/swagger.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { userRoutes } from './routes/users.ts';
@@ -34,10 +36,12 @@ export function applicationOf(master: Master) {
     .onRequest(({ request }) => refuseWhileSuperseded(master.store, request))
     // In one place, so that no route can forget it.
     .onTransform({ as: 'global' }, ({ request, route }) => {
+      factsOf(request).route = route;
       master.callers.admit(request, access(request.method, route));
       refuseStrayQuery(request, route);
     })
     .use(publicRoutes(master))
+    .use(statusRoutes(master))
     .use(swaggerRoutes(() => whole.application))
     .use(redemptionRoute(master))
     .use(confirmationRoute(master))
@@ -57,8 +61,21 @@ export function applicationOf(master: Master) {
   const access = accessTable(application.routes);
   const refuseStrayQuery = strayQuery(application.routes);
   // In one place, so that no route can forget it: no answer leaves before what it tells is on the disk.
-  const handle = (request: Request): Promise<Response> =>
-    master.store.durably(() => application.handle(request)).catch((error) => answerForFailure(error, master.log));
+  const answer = (request: Request): Promise<Response> =>
+    master.store
+      .durably(() => application.handle(request))
+      .catch((error) => answerForFailure(request, error, master.log));
+  const handle = async (request: Request): Promise<Response> => {
+    const began = performance.now();
+    const facts = factsOf(request);
+    const response = await answer(request);
+    response.headers.set('x-request-id', facts.id);
+    const { method } = request;
+    const { route, problem } = facts;
+    const seconds = (performance.now() - began) / 1000;
+    master.metrics.answered({ method, route, status: response.status, problem, seconds });
+    return response;
+  };
   return { routes: application.routes, handle };
 }
 

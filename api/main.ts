@@ -1,5 +1,5 @@
 import { existsSync, writeSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import pino from 'pino';
 import * as v from 'valibot';
 import { Email } from '#contract/name.ts';
@@ -7,7 +7,7 @@ import { Cidr } from '#contract/network.ts';
 import { addAcmeCommands } from './acme-commands.ts';
 import { addBackupCommands } from './backup-commands.ts';
 import { poolProblem } from './decisions/addresses.ts';
-import { type ListenAddress, parseListen } from './decisions/listen.ts';
+import { isLoopback, type ListenAddress, parseListen } from './decisions/listen.ts';
 import { addKeyCommands } from './keys-commands.ts';
 import { logLines } from './log-lines.ts';
 import { serve } from './serve.ts';
@@ -20,6 +20,14 @@ import { takeServingLock } from './store/serving-lock.ts';
 import { addTokenCommands } from './token-commands.ts';
 
 /** The master's command line: makes the state, puts a client in it, serves it. Wiring only. */
+
+type ServeOptions = {
+  stateDir: string;
+  listen: ListenAddress;
+  commitBatch?: number;
+  metrics?: ListenAddress;
+  logLevel: string;
+};
 
 const servedNames = ['join.sh', 'postern-client.js'];
 
@@ -77,15 +85,21 @@ program
     port: 8443,
   })
   .option('--commit-batch <acts>', 'how many acts may share one wait for the disk; 1 gives each its own', readBatch)
-  .action(async (options: { stateDir: string; listen: ListenAddress; commitBatch?: number }) => {
-    const { stateDir, listen, commitBatch: batchSize } = options;
+  .option('--metrics <host:port>', 'serve figures for Prometheus there too, without a token; loopback only', readLocal)
+  .addOption(
+    new Option('--log-level <level>', 'the least that is logged')
+      .choices(['trace', 'debug', 'info', 'warn', 'error'])
+      .default('info'),
+  )
+  .action(async (options: ServeOptions) => {
+    const { stateDir, listen, commitBatch: batchSize, metrics, logLevel } = options;
     const log = pino(
-      { base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
+      { level: logLevel, base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
       logLines(2),
     );
     if (existsSync(masterPaths(stateDir).root)) takeServingLock(masterPaths(stateDir).servingLock, stateDir);
     const state = await loadState(stateDir, batchSize === undefined ? {} : { batchSize });
-    const serving = serve(state, stateDir, listen, log);
+    const serving = serve(state, stateDir, { listen, ...(metrics === undefined ? {} : { metrics }) }, log);
     log.info({ url: serving.url }, `listening on ${serving.url}`);
     const stop = async () => {
       await serving.stop();
@@ -145,6 +159,12 @@ function readListen(text: string): ListenAddress {
 function readBatch(text: string): number {
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a number from 1 to 9999.');
+}
+
+function readLocal(text: string): ListenAddress {
+  const address = readListen(text);
+  if (isLoopback(address)) return address;
+  throw new InvalidArgumentError('It must be an address of this machine alone, such as 127.0.0.1:9587 or [::1]:9587.');
 }
 
 function readFiles(text: string, earlier: { name: string; path: string }[] = []): { name: string; path: string }[] {

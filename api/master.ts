@@ -5,8 +5,10 @@ import type { FailureLog } from './http/errors.ts';
 import { type LimitSettings, type Limits, limitsOf } from './http/limits.ts';
 import { newTokenUses, type TokenUses } from './http/token-uses.ts';
 import type { SigningKeys } from './keys/working-keys.ts';
+import { type Metrics, newMetrics } from './metrics/registry.ts';
 import type { Releases } from './state/release.ts';
 import type { Store } from './store/open.ts';
+import { type Pulse, pulseOf } from './store/pulse.ts';
 
 /** What the program hands to the application: state, keys, and every effect it may have. */
 export type Deps = {
@@ -14,6 +16,8 @@ export type Deps = {
   keys: SigningKeys;
   /** The root-signed list as it is served, and the root's thumbprint. */
   trust: { readonly jws: string; readonly rootThumbprint: string };
+  /** From when to when the TLS certificate that is shown holds. */
+  certificate: () => { notBefore: Date; notAfter: Date };
   releases: Releases;
   limits: LimitSettings;
   /** How long an answer may wait for the nodes to follow. */
@@ -33,12 +37,15 @@ export type Master = Omit<Deps, 'limits'> & {
   limits: Limits;
   callers: Callers;
   uses: TokenUses;
+  metrics: Metrics;
+  pulse: Pulse;
+  startedAt: Date;
 };
 
 export function assemble(deps: Deps): Master {
   const fleet = newFleet();
   const limits = limitsOf(deps.limits);
-  const { store, keys, addressOf, now } = deps;
+  const { store, keys, certificate, addressOf, now } = deps;
   const published = publishedOf(store, keys);
   const uses = newTokenUses();
   store.onRevised((version) => fleet.announce(version));
@@ -49,6 +56,9 @@ export function assemble(deps: Deps): Master {
     limits,
     published,
     uses,
+    metrics: newMetrics({ store, fleet, keys, certificate, now }),
+    pulse: pulseOf(store, now),
+    startedAt: now(),
     callers: callersOf({ store, keys, limits, uses, addressOf, now }),
   };
 }

@@ -193,7 +193,7 @@ describe('serve', () => {
     await second.send('GET', `/join/${code}?code=${code}`);
     await second.send('GET', `/v1/users?token=${other.ownerToken}`, other.ownerToken);
     const { log } = await second.stop();
-    expect(log).toContain('"path":"/v1/enrolments"');
+    expect(log).toContain('"route":"/v1/enrolments"');
     for (const secret of [
       code,
       code.replaceAll('-', ''),

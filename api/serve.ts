@@ -1,12 +1,14 @@
 import type { Logger } from 'pino';
-import { acmeKeeper } from './acme/keeper.ts';
+import { acmeKeeper, factsOf as certificateFacts } from './acme/keeper.ts';
 import { applicationOf } from './app.ts';
 import type { ListenAddress } from './decisions/listen.ts';
 import { letMachinesGo } from './fleet/machines.ts';
 import { loggedPath } from './formats/logged-path.ts';
 import { defaultLimits } from './http/limits.ts';
+import { factsOf } from './http/request-facts.ts';
 import { recordUsesRegularly } from './http/token-uses.ts';
 import { assemble } from './master.ts';
+import { serveMetrics } from './metrics/listener.ts';
 import { masterPaths } from './state/layout.ts';
 import { liveCredentials } from './state/live.ts';
 import type { LoadedState } from './state/load.ts';
@@ -14,6 +16,7 @@ import { committedVersion } from './store/settings.ts';
 
 type ChannelData = { node: string; expiresAt: Date; leave: () => void; expiry: Timer | undefined };
 
+export type ServeOptions = { listen: ListenAddress; metrics?: ListenAddress };
 export type Serving = { url: string; stop(): Promise<void> };
 
 const convergenceMilliseconds = 2_000;
@@ -24,7 +27,7 @@ const lookAtFilesMilliseconds = 2_000;
 const longestTimer = 2 ** 31 - 1;
 
 /** Puts the application behind TLS and WebSockets. The one place that knows sockets. */
-export function serve(state: LoadedState, stateDir: string, listen: ListenAddress, log: Logger): Serving {
+export function serve(state: LoadedState, stateDir: string, { listen, metrics }: ServeOptions, log: Logger): Serving {
   const upgraded = new WeakSet<Request>();
   const arrivedAt = new WeakMap<Request, Bun.Server<ChannelData>>();
   const credentials = liveCredentials(stateDir, state);
@@ -33,6 +36,7 @@ export function serve(state: LoadedState, stateDir: string, listen: ListenAddres
     ...state,
     keys,
     trust,
+    certificate: () => certificateFacts(credentials.current.tls.cert),
     limits: defaultLimits,
     convergenceMilliseconds,
     now: () => new Date(),
@@ -61,13 +65,15 @@ export function serve(state: LoadedState, stateDir: string, listen: ListenAddres
         arrivedAt.set(request, server);
         const started = performance.now();
         const response = await application.handle(request);
-        const id = Bun.randomUUIDv7();
-        response.headers.set('x-request-id', id);
+        const { id, route, caller, problem } = factsOf(request);
         requests.info(
           {
             id,
             method: request.method,
             path: loggedPath(new URL(request.url).pathname),
+            route,
+            caller,
+            problem,
             status: upgraded.has(request) ? 101 : response.status,
             milliseconds: Math.round(performance.now() - started),
           },
@@ -123,6 +129,8 @@ export function serve(state: LoadedState, stateDir: string, listen: ListenAddres
   }, lookAtFilesMilliseconds);
 
   // Only now: who cannot listen has no business with the database.
+  const figures = metrics === undefined ? undefined : serveMetrics(metrics, master.metrics);
+  if (figures !== undefined) log.info({ metrics: figures.url }, `figures are at ${figures.url}metrics`);
   const machines = letMachinesGo(master);
   const uses = recordUsesRegularly(master);
 
@@ -130,6 +138,7 @@ export function serve(state: LoadedState, stateDir: string, listen: ListenAddres
     url: server.url.href,
     async stop() {
       machines.stop();
+      figures?.stop();
       clearInterval(following);
       master.fleet.closeAll();
       await Promise.race([server.stop(), Bun.sleep(3_000)]);

@@ -42,7 +42,10 @@ export type ProblemCode = keyof typeof problems;
 export const FieldError = v.object({ path: v.string(), message: v.string() });
 export type FieldError = v.InferOutput<typeof FieldError>;
 
-/** RFC 9457 problem details as the API sends them (`application/problem+json`). `detail` says what to do next. */
+/**
+ * RFC 9457 problem details as the API sends them (`application/problem+json`). `detail` says what to do next; `instance`
+ * names the request by the id under which the master's log tells more, and `reasons` say why a master is not ready.
+ */
 export const Problem = v.object({
   type: v.string(),
   title: v.string(),
@@ -50,6 +53,8 @@ export const Problem = v.object({
   code: v.picklist(Object.keys(problems) as [ProblemCode, ...ProblemCode[]]),
   detail: v.optional(v.string()),
   errors: v.optional(v.array(FieldError)),
+  instance: v.optional(v.string()),
+  reasons: v.optional(v.array(v.string())),
 });
 export type Problem = v.InferOutput<typeof Problem>;
 

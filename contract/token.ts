@@ -8,7 +8,17 @@ export const TokenPermission = v.picklist(['owner', 'operator', 'auditor']);
 export type TokenPermission = v.InferOutput<typeof TokenPermission>;
 
 /** The parts of the API that a token can be held to: the tags of the routes for users, in lower case. */
-export const TokenArea = v.picklist(['users', 'codes', 'devices', 'networks', 'nodes', 'tokens', 'audit', 'master']);
+export const TokenArea = v.picklist([
+  'users',
+  'codes',
+  'devices',
+  'networks',
+  'nodes',
+  'tokens',
+  'audit',
+  'master',
+  'status',
+]);
 export type TokenArea = v.InferOutput<typeof TokenArea>;
 
 export const usualTokenDays = 90;

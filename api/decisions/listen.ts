@@ -7,3 +7,8 @@ export function parseListen(text: string): ListenAddress | undefined {
   const port = Number(match?.[3]);
   return hostname === undefined || port > 65_535 ? undefined : { hostname, port };
 }
+
+/** Whether only this machine itself can reach the address. */
+export function isLoopback({ hostname }: ListenAddress): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i.test(hostname);
+}

@@ -10,6 +10,7 @@ import type { Store } from '../store/open.ts';
 import { type Access, bearers, needs } from './access.ts';
 import type { Limits } from './limits.ts';
 import { Refusal } from './refusal.ts';
+import { type CallerName, factsOf } from './request-facts.ts';
 import type { TokenUses } from './token-uses.ts';
 
 /** Who a request is from, as far as its token says and the database still agrees. */
@@ -45,7 +46,10 @@ export function callersOf(parts: {
     if (standing.state === 'missing')
       throw new Refusal('token-missing', 'Send the header Authorization: Bearer TOKEN.', undefined, challenge);
     const caller = standing.state === 'known' ? standing.look() : undefined;
-    if (caller !== undefined) return caller;
+    if (caller !== undefined) {
+      factsOf(request).caller = nameOf(caller);
+      return caller;
+    }
     const detail = standing.state === 'invalid' && standing.expired ? 'It has expired; get a new one.' : undefined;
     throw new Refusal('token-invalid', detail, undefined, challenge);
   };
@@ -97,6 +101,19 @@ export function callersOf(parts: {
 }
 
 const challenge = { 'www-authenticate': 'Bearer' };
+
+function nameOf(caller: Caller): CallerName {
+  switch (caller.kind) {
+    case 'user':
+      return { kind: 'user', user: caller.user.id, token: caller.token.id };
+    case 'agent':
+      return { kind: 'agent', id: caller.node.name };
+    case 'device':
+      return { kind: 'device', id: caller.device.id };
+    case 'enrolment':
+      return { kind: 'enrolment', id: caller.enrolment.sub };
+  }
+}
 
 function isKind<K extends CallerKind>(caller: Caller, kind: K): caller is Extract<Caller, { kind: K }> {
   return caller.kind === kind;

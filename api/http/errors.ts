@@ -3,6 +3,7 @@ import { type Problem, type ProblemCode, problem } from '#contract/problem.ts';
 import { fieldErrors } from '../formats/field-errors.ts';
 import { isStorageFailure } from '../store/errors.ts';
 import { Refusal } from './refusal.ts';
+import { factsOf } from './request-facts.ts';
 
 /** What the boundary tells the log: never the request's content. */
 export type FailureLog = { error(fields: Record<string, unknown>, message: string): void };
@@ -14,7 +15,7 @@ export const commonHeaders = {
   'referrer-policy': 'no-referrer',
 } as const;
 
-type Failure = { code: string | number; error: unknown; request: Request };
+type Failure = { code: string | number; error: unknown; request: Request; route?: string };
 
 /** Must be used before any route: Elysia applies it only to what comes after. */
 export function errorBoundary(log: FailureLog, methodsOf: (path: string) => readonly string[]) {
@@ -22,31 +23,34 @@ export function errorBoundary(log: FailureLog, methodsOf: (path: string) => read
 }
 
 function answer(failure: Failure, log: FailureLog, methodsOf: (path: string) => readonly string[]): Response {
+  const { request, route } = failure;
+  // A body that cannot be read is refused before anything else has looked at the route.
+  if (route !== undefined) factsOf(request).route = route;
   // Whatever a parser throws, Elysia wraps.
   const error = failure.code === 'PARSE' && failure.error instanceof Error ? failure.error.cause : failure.error;
-  if (error instanceof Refusal) return send(error.problem, error.headers);
+  if (error instanceof Refusal) return send(request, error.problem, error.headers);
   switch (failure.code) {
     case 'VALIDATION':
       return invalid(failure, log);
     case 'PARSE':
     case 'INVALID_COOKIE_SIGNATURE':
     case 'INVALID_FILE_TYPE':
-      return send(problem('malformed-request'));
+      return send(request, problem('malformed-request'));
     case 'NOT_FOUND': {
-      const methods = methodsOf(new URL(failure.request.url).pathname);
-      if (methods.length === 0) return send(problem('not-found'));
-      return send(problem('method-not-allowed', `Use ${methods.join(', ')}.`), { allow: methods.join(', ') });
+      const methods = methodsOf(new URL(request.url).pathname);
+      if (methods.length === 0) return send(request, problem('not-found'));
+      return send(request, problem('method-not-allowed', `Use ${methods.join(', ')}.`), { allow: methods.join(', ') });
     }
     default:
-      return answerForFailure(error, log);
+      return answerForFailure(request, error, log);
   }
 }
 
-function invalid({ error }: Failure, log: FailureLog): Response {
+function invalid({ error, request }: Failure, log: FailureLog): Response {
   const { type, validator, value } = error as { type?: string; validator?: unknown; value?: unknown };
   // An answer of ours that does not fit its own schema is our fault, and it may hold anything.
-  if (type === 'response') return answerForFailure(new TypeError('an answer does not fit its schema'), log);
-  return send(problem('invalid-input', undefined, fieldErrors(issuesOf(validator, value))));
+  if (type === 'response') return answerForFailure(request, new TypeError('an answer does not fit its schema'), log);
+  return send(request, problem('invalid-input', undefined, fieldErrors(issuesOf(validator, value))));
 }
 
 function issuesOf(validator: unknown, value: unknown): readonly unknown[] {
@@ -61,13 +65,20 @@ type StandardSchema = { validate(value: unknown): { issues?: readonly unknown[] 
 };
 
 /** What is said of something that went wrong on our side. */
-export function answerForFailure(error: unknown, log: FailureLog): Response {
+export function answerForFailure(request: Request, error: unknown, log: FailureLog): Response {
+  const { id, route } = factsOf(request);
   if (isStorageFailure(error)) {
-    log.error({ err: error }, 'the database cannot be used at the moment');
-    return send(problem('storage-unavailable', 'Nothing was changed. Try again; your admin should look at the disk.'));
+    log.error({ id, route, err: error }, 'the database cannot be used at the moment');
+    return send(
+      request,
+      problem('storage-unavailable', 'Nothing was changed. Try again; your admin should look at the disk.'),
+    );
   }
-  log.error({ err: error }, 'a request failed');
-  return send(problem('internal-error', 'Nothing is wrong with your request. The log of the master says more.'));
+  log.error({ id, route, err: error }, 'a request failed');
+  return send(
+    request,
+    problem('internal-error', 'Nothing is wrong with your request. The log of the master says more.'),
+  );
 }
 
 /** Seconds after which asking again may help, where the refusal itself does not know. */
@@ -79,9 +90,11 @@ const retryAfter: Partial<Record<ProblemCode, number>> = {
   'stale-master': 60,
 };
 
-function send(document: Problem, headers: Readonly<Record<string, string>> = {}): Response {
+function send(request: Request, document: Problem, headers: Readonly<Record<string, string>> = {}): Response {
   const seconds = retryAfter[document.code];
-  return new Response(JSON.stringify(document), {
+  const facts = factsOf(request);
+  facts.problem = document.code;
+  return new Response(JSON.stringify({ ...document, instance: `urn:postern:request:${facts.id}` }), {
     status: document.status,
     headers: {
       ...commonHeaders,

@@ -27,3 +27,10 @@ export function found<T>(thing: T | undefined): T {
   if (thing === undefined) throw new Refusal('not-found');
   return thing;
 }
+
+/** The master itself cannot do its work, for these reasons. */
+export function notReady(reasons: readonly string[]): Refusal {
+  const refusal = new Refusal('not-ready');
+  Object.assign(refusal.problem, { reasons });
+  return refusal;
+}

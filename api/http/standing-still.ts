@@ -12,7 +12,7 @@ const stillServed = new Set(['/v1/agent/tokens', '/v1/agent/witness']);
 export function refuseWhileSuperseded(store: Store, request: Request): void {
   const { pathname } = new URL(request.url);
   const isRead = request.method === 'GET' || request.method === 'HEAD';
-  const isActedOn = /^\/(?:v1\/(?:agent|device)(?:\/|$)|healthz$)/.test(pathname);
+  const isActedOn = /^\/(?:v1\/(?:agent|device)(?:\/|$)|(?:health|ready)z$)/.test(pathname);
   if ((isRead && !isActedOn) || stillServed.has(pathname)) return;
   const newer = superseded(store);
   if (newer !== undefined) throw new Refusal('stale-master', staleDetail(newer));

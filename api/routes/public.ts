@@ -3,36 +3,18 @@ import { Health } from '#contract/admin.ts';
 import { commonHeaders } from '../http/errors.ts';
 import { found } from '../http/refusal.ts';
 import type { Master } from '../master.ts';
-import { feelPulse } from '../store/settings.ts';
 import { operation, text } from './documentation.ts';
 
-/** One write a second is enough to notice a full disk, however often strangers ask. */
-const pulseMilliseconds = 1_000;
-
 /** What anybody may fetch: it is needed before there is trust, and says nothing about the installation's people. */
-export function publicRoutes({ store, now, trust, releases }: Master) {
-  let felt = { at: Number.NEGATIVE_INFINITY, version: { epoch: 0, revision: 0 } };
-
+export function publicRoutes({ pulse, trust, releases }: Master) {
   const file = (name: 'join.sh' | 'postern-client.js' | 'manifest.jws', type: string): Response =>
     new Response(found(releases.read(name)), { headers: { ...commonHeaders, 'content-type': type } });
 
   return new Elysia()
-    .get(
-      '/healthz',
-      async () => {
-        const at = now().getTime();
-        if (Math.abs(at - felt.at) >= pulseMilliseconds) {
-          const version = feelPulse(store, now());
-          await store.settled();
-          felt = { at, version };
-        }
-        return { status: 'ok' as const, ...felt.version };
-      },
-      {
-        response: { 200: Health },
-        detail: operation('getHealth', 'Whether the master serves and can store', { tag: 'Public' }),
-      },
-    )
+    .get('/healthz', async () => ({ status: 'ok' as const, ...(await pulse()) }), {
+      response: { 200: Health },
+      detail: operation('getHealth', 'Whether the master serves and can store', { tag: 'Public' }),
+    })
     .get(
       '/v1/trust',
       () => new Response(trust.jws, { headers: { ...commonHeaders, 'content-type': 'application/jose' } }),

@@ -29,6 +29,7 @@ export const defaultBatchSize = 64;
 export function groupCommit(db: Database, batchSize: number) {
   const witnesses = new AsyncLocalStorage<Witness>();
   const revisedListeners: ((version: Version) => void)[] = [];
+  const committedListeners: ((commit: { acts: number; seconds: number }) => void)[] = [];
   const undoneListeners: (() => void)[] = [];
   let open: Batch | undefined;
   let isActing = false;
@@ -60,12 +61,15 @@ export function groupCommit(db: Database, batchSize: number) {
 
   const commit = (batch: Batch): void => {
     open = undefined;
+    const began = performance.now();
     try {
       db.run('COMMIT');
     } catch (cause) {
       throw fail(batch, cause);
     }
     batch.settle.resolve();
+    const seconds = (performance.now() - began) / 1000;
+    for (const listener of committedListeners) listener({ acts: batch.acts, seconds });
     const version = batch.raised;
     if (version !== undefined) for (const listener of revisedListeners) listener(version);
   };
@@ -161,6 +165,8 @@ export function groupCommit(db: Database, batchSize: number) {
     },
 
     onRevised: (listener: (version: Version) => void): void => void revisedListeners.push(listener),
+    onCommitted: (listener: (commit: { acts: number; seconds: number }) => void): void =>
+      void committedListeners.push(listener),
     onUndone: (listener: () => void): void => void undoneListeners.push(listener),
   };
 }

@@ -24,6 +24,8 @@ export type Store = {
   /** Called by whoever raises the revision, in the transaction; listeners hear of the newest one after the commit. */
   revised(version: Version): void;
   onRevised(listener: (version: Version) => void): void;
+  /** Called after each commit: how many acts it made durable, and how long the disk took. */
+  onCommitted(listener: (commit: { acts: number; seconds: number }) => void): void;
   /** The listener forgets what it read: acts that others had seen were undone. */
   onUndone(listener: () => void): void;
   /** Commits, and closes. @throws NotStored */

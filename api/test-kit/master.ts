@@ -1,9 +1,12 @@
+import * as v from 'valibot';
 import type { IssuedCode, NodeResource, Permission, User } from '#contract/admin.ts';
 import type { EnrolmentLease, EnrolmentResult, TokenAnswer } from '#contract/enrolment.ts';
+import { TrustList } from '#contract/trust.ts';
 import { applicationOf } from '../app.ts';
 import { firstPolicy } from '../decisions/policy-edits.ts';
 import { defaultLimits, type LimitSettings } from '../http/limits.ts';
-import { makeKey, useKey } from '../keys/working-keys.ts';
+import { signTrustList } from '../keys/signed.ts';
+import { makeKey, useKey, type WorkingKeyPair } from '../keys/working-keys.ts';
 import { assemble } from '../master.ts';
 import type { Releases } from '../state/release.ts';
 import { addApiToken } from '../store/api-tokens.ts';
@@ -29,6 +32,7 @@ export async function testMaster(
     snapshots: await useKey(await makeKey(notAfter)),
     bundles: await useKey(await makeKey(notAfter)),
   };
+  const certificate = { notBefore: start, notAfter };
   const logged: unknown[] = [];
   const files = new Map<string, Uint8Array>();
   const releases: Releases = { read: (name) => files.get(name) };
@@ -48,7 +52,8 @@ export async function testMaster(
   const master = assemble({
     store,
     keys,
-    trust: { jws: 'header.payload.signature', rootThumbprint: 'R'.repeat(43) },
+    trust: { jws: await trustOf(keys, notAfter), rootThumbprint: 'R'.repeat(43) },
+    certificate: () => certificate,
     releases,
     limits: { ...defaultLimits, slowDownMilliseconds: 0, ...options.limits },
     convergenceMilliseconds: options.convergenceMilliseconds ?? 0,
@@ -137,6 +142,7 @@ export async function testMaster(
     clock,
     caller,
     files,
+    certificate,
     logged,
     owner,
     ownerToken,
@@ -153,4 +159,12 @@ export async function testMaster(
       clock.now = new Date(clock.now.getTime() + seconds * 1000);
     },
   };
+}
+
+/** The list of keys as an installation has it. */
+async function trustOf(keys: Readonly<Record<string, WorkingKeyPair>>, notAfter: Date): Promise<string> {
+  const all = { ...keys, releases: await useKey(await makeKey(notAfter)) };
+  const listed = Object.entries(all).map(([use, { kid, x }]) => ({ use, kid, x, notAfter: notAfter.toISOString() }));
+  const list = v.parse(TrustList, { version: 1, issuedAt: start.toISOString(), keys: listed, tls: ['T'.repeat(43)] });
+  return signTrustList(list, await useKey(await makeKey(notAfter)));
 }

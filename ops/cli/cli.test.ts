@@ -226,6 +226,14 @@ describe('postern', () => {
     expect([cut.exitCode, JSON.parse(cut.stdout)]).toMatchObject([1, { ok: false, firstBroken: null, known: null }]);
   });
 
+  test('tells how the installation is', async () => {
+    const { stdout, exitCode } = await postern('status');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^master +\d+\.\d+\.\d+, ready; started \d+ s ago\nstate +epoch 1, revision \d+\n/);
+    const status = JSON.parse((await postern('--json', 'status')).stdout);
+    expect(status).toMatchObject({ ready: true, reasons: [], nodes: { connected: 0 } });
+  });
+
   test('says that there are no devices, and what to do', async () =>
     expect((await postern('device', 'list')).stdout).toContain('postern code add'));
 

@@ -7,6 +7,7 @@ import { openMaster, Refused } from './master.ts';
 import { addNetworkCommands } from './network-commands.ts';
 import type { Screen } from './screen.ts';
 import { exitCodes, explain, type LocalSession, type Session } from './session.ts';
+import { addStatusCommands } from './status-commands.ts';
 import { addTokenCommands } from './token-commands.ts';
 import { addUserCommands } from './user-commands.ts';
 
@@ -67,6 +68,7 @@ addNetworkCommands(program, session);
 addKeyCommands(program, session, localSession);
 addTokenCommands(program, session, localSession);
 addAuditCommands(program, session);
+addStatusCommands(program, session);
 // Subcommands are made with the defaults of their time: errors of theirs end with the same codes.
 for (const command of descendants(program))
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage));

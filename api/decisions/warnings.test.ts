@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'bun:test';
+import { type WarningFacts, warningsOf } from './warnings.ts';
+
+const now = new Date('2026-12-01T08:00:00.000Z');
+const inDays = (days: number) => new Date(now.getTime() + days * 86_400_000);
+const day = (days: number) => inDays(days).toISOString();
+const version = { epoch: 1, revision: 7 };
+const n1 = { name: 'n1', connected: true, applied: version, problem: null, seenAt: day(0) };
+
+const well: WarningFacts = {
+  now,
+  keys: [{ use: 'tokens', notAfter: day(300) }],
+  certificate: { notBefore: inDays(-10), notAfter: inDays(3640) },
+  tokens: [],
+  version,
+  revisedAt: day(-1),
+  nodes: [n1],
+  disk: { freeBytes: 50e9, totalBytes: 100e9 },
+};
+
+const cases: { name: string; change: Partial<WarningFacts>; codes: string[] }[] = [
+  { name: 'nothing when all is well', change: {}, codes: [] },
+  { name: 'a key of 60 days', change: { keys: [{ use: 'tokens', notAfter: day(60) }] }, codes: [] },
+  { name: 'a key of less', change: { keys: [{ use: 'tokens', notAfter: day(59.9) }] }, codes: ['key-ends tokens'] },
+  {
+    name: 'a key that is over',
+    change: { keys: [{ use: 'releases', notAfter: day(-1) }] },
+    codes: ['key-ends releases'],
+  },
+  {
+    name: 'a certificate of an authority in its last third, which is renewed by itself',
+    change: { certificate: { notBefore: inDays(-61), notAfter: inDays(29) } },
+    codes: [],
+  },
+  {
+    name: 'one that should have been renewed long ago',
+    change: { certificate: { notBefore: inDays(-68), notAfter: inDays(22) } },
+    codes: ['certificate-ends'],
+  },
+  {
+    name: 'a certificate of ten years in its last two months',
+    change: { certificate: { notBefore: inDays(-3600), notAfter: inDays(59) } },
+    codes: ['certificate-ends'],
+  },
+  { name: 'a full disk', change: { disk: { freeBytes: 1e8, totalBytes: 1e11 } }, codes: ['disk-nearly-full'] },
+  { name: 'a small disk with room', change: { disk: { freeBytes: 2e8, totalBytes: 1e9 } }, codes: [] },
+  { name: 'no disk at all', change: { disk: undefined }, codes: [] },
+  { name: 'a node that is gone', change: { nodes: [{ ...n1, connected: false }] }, codes: ['node-gone n1'] },
+  { name: 'a node with a problem', change: { nodes: [{ ...n1, problem: 'no wg0' }] }, codes: ['node-problem n1'] },
+  {
+    name: 'a node behind',
+    change: { nodes: [{ ...n1, applied: { epoch: 1, revision: 6 } }] },
+    codes: ['node-behind n1'],
+  },
+  { name: 'a closed node', change: { nodes: [{ ...n1, applied: null }] }, codes: ['node-behind n1'] },
+  {
+    name: 'a node that has had no time to follow',
+    change: { nodes: [{ ...n1, applied: null }], revisedAt: day(0) },
+    codes: [],
+  },
+  {
+    name: 'a token',
+    change: { tokens: [{ id: 't1', name: 'ci', email: 'ana@example.com', expiresAt: day(3) }] },
+    codes: ['token-ends t1'],
+  },
+];
+
+describe('warningsOf', () => {
+  test.each(cases)('$name', ({ change, codes }) =>
+    expect(
+      warningsOf({ ...well, ...change }).map(({ code, subject }) =>
+        [code, ...(subject === null ? [] : [subject])].join(' '),
+      ),
+    ).toEqual(codes),
+  );
+
+  test('say when', () => {
+    const [ahead] = warningsOf({ ...well, keys: [{ use: 'tokens', notAfter: day(10) }] });
+    expect(ahead?.message).toStartWith('The key for tokens runs out in 10 days, on 2026-12-11');
+    const [over] = warningsOf({ ...well, keys: [{ use: 'tokens', notAfter: day(-1) }] });
+    expect(over?.message).toStartWith('The key for tokens has run out on 2026-11-30');
+  });
+});
