@@ -15,7 +15,7 @@ import { type InitOptions, initialise } from './state/init.ts';
 import { masterPaths } from './state/layout.ts';
 import { loadState } from './state/load.ts';
 import { release } from './state/release.ts';
-import { inspectDatabase } from './store/inspection.ts';
+import { checkDatabase } from './store/inspection.ts';
 import { takeServingLock } from './store/serving-lock.ts';
 import { addTokenCommands } from './token-commands.ts';
 
@@ -71,7 +71,7 @@ program
   )
   .requiredOption('--state-dir <dir>', 'where this node keeps its state')
   .action(({ stateDir }: { stateDir: string }) => {
-    const found = inspectDatabase(masterPaths(stateDir).database);
+    const found = checkDatabase(masterPaths(stateDir).database);
     printLine(found);
     if (found.problems.length > 0) process.exitCode = 1;
   });

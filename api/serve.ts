@@ -4,6 +4,7 @@ import { applicationOf } from './app.ts';
 import type { ListenAddress } from './decisions/listen.ts';
 import { letMachinesGo } from './fleet/machines.ts';
 import { loggedPath } from './formats/logged-path.ts';
+import { boundConnections } from './http/connections.ts';
 import { defaultLimits } from './http/limits.ts';
 import { factsOf } from './http/request-facts.ts';
 import { recordUsesRegularly } from './http/token-uses.ts';
@@ -20,8 +21,8 @@ export type ServeOptions = { listen: ListenAddress; metrics?: ListenAddress };
 export type Serving = { url: string; stop(): Promise<void> };
 
 const convergenceMilliseconds = 2_000;
-/** Above every limit of a route, so that ours answers in words; beyond it Bun ends the request itself. */
-const largestBody = 8 * 1024 * 1024;
+/** Every route has its own, which is refused in words; what nobody reads stays with whoever sends it. */
+const largestBody = Number.MAX_SAFE_INTEGER;
 /** How soon a renewal of keys or certificate is noticed. */
 const lookAtFilesMilliseconds = 2_000;
 const longestTimer = 2 ** 31 - 1;
@@ -66,6 +67,8 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
         const started = performance.now();
         const response = await application.handle(request);
         const { id, route, caller, problem } = factsOf(request);
+        // Otherwise all the rest of the body would still be taken in.
+        if (response.status === 413) response.headers.set('connection', 'close');
         requests.info(
           {
             id,
@@ -128,6 +131,7 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
     acme.look().catch((err) => log.error({ err }, 'the settings for a certificate cannot be used'));
   }, lookAtFilesMilliseconds);
 
+  const connections = boundConnections(() => server.port ?? listen.port, log);
   // Only now: who cannot listen has no business with the database.
   const figures = metrics === undefined ? undefined : serveMetrics(metrics, master.metrics);
   if (figures !== undefined) log.info({ metrics: figures.url }, `figures are at ${figures.url}metrics`);
@@ -139,6 +143,7 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
     async stop() {
       machines.stop();
       figures?.stop();
+      connections.stop();
       clearInterval(following);
       master.fleet.closeAll();
       await Promise.race([server.stop(), Bun.sleep(3_000)]);

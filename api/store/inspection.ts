@@ -48,7 +48,7 @@ const contradictions: readonly [string, string][] = [
 ];
 
 /** Reads everything and changes nothing, also beside a master that serves it. */
-export function inspectDatabase(path: string): Inspection {
+export function checkDatabase(path: string): Inspection {
   const db = new Database(path, { readonly: true, strict: true });
   try {
     // One look, at one moment, whatever is written meanwhile.
