@@ -56,7 +56,9 @@ describe('a backup', () => {
     for (const [path, text] of Object.entries(beside)) expect(readFileSync(join(stateDir, path), 'utf8')).toBe(text);
     for (const path of Object.keys(notOfUse))
       expect({ path, is: existsSync(join(stateDir, path)) }).toEqual({ path, is: false });
-    const master = filesIn(join(installation.stateDir, 'master')).filter((path) => !/postern\.db-/.test(path));
+    const master = filesIn(join(installation.stateDir, 'master')).filter(
+      (path) => !/postern\.db-|serving\.lock/.test(path),
+    );
     expect(filesIn(join(stateDir, 'master'))).toEqual(master);
     for (const path of filesIn(stateDir)) expect(statSync(join(stateDir, path)).mode & 0o777).toBe(0o600);
     expect(readdirSync(stateDir).filter((name) => name.startsWith('.'))).toEqual([]);

@@ -10,6 +10,7 @@ import { factsOf } from './http/request-facts.ts';
 import { recordUsesRegularly } from './http/token-uses.ts';
 import { assemble } from './master.ts';
 import { serveMetrics } from './metrics/listener.ts';
+import { keepBackups } from './state/backup-schedule.ts';
 import { masterPaths } from './state/layout.ts';
 import { liveCredentials } from './state/live.ts';
 import type { LoadedState } from './state/load.ts';
@@ -136,6 +137,7 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
   const figures = metrics === undefined ? undefined : serveMetrics(metrics, master.metrics);
   if (figures !== undefined) log.info({ metrics: figures.url }, `figures are at ${figures.url}metrics`);
   const machines = letMachinesGo(master);
+  const backups = keepBackups(stateDir, log);
   const uses = recordUsesRegularly(master);
 
   return {
@@ -144,6 +146,7 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
       machines.stop();
       figures?.stop();
       connections.stop();
+      backups.stop();
       clearInterval(following);
       master.fleet.closeAll();
       await Promise.race([server.stop(), Bun.sleep(3_000)]);

@@ -6,8 +6,9 @@ import { RevisionNotice } from '#contract/agent.ts';
 import { opcodes, renderFrame, takeFrames } from '../formats/websocket-frame.ts';
 import { MasterUnreachable, requestOn } from './pinned.ts';
 
-/** Longer than the master's own heartbeat; a channel that is silent for twice this is dead. */
-const pingEveryMs = 15_000;
+const pingEveryMs = 5_000;
+/** Two pings without an answer: a master whose machine is gone sends no word of farewell. */
+const longestSilenceMs = 12_500;
 
 export type Channel = { close(): void; closed: Promise<string> };
 
@@ -64,7 +65,7 @@ function listen(socket: Socket, head: Buffer, onNotice: (notice: RevisionNotice)
     resolve(reason);
   };
   const heartbeat = setInterval(() => {
-    if (performance.now() - heardAt > 2 * pingEveryMs + 5_000) end('the master fell silent');
+    if (performance.now() - heardAt > longestSilenceMs) end('the master fell silent');
     else send(opcodes.ping, Buffer.alloc(0));
   }, pingEveryMs);
 

@@ -96,6 +96,7 @@ async function followOnce(follow: Follow, state: State, onOpen: () => void): Pro
   let ended: string | undefined;
   channel.closed.then((reason) => {
     ended = reason;
+    master.hangUp();
     wake.resolve();
   });
   try {

@@ -35,6 +35,8 @@ export interface Master {
   fetchBundles(after: number): Promise<readonly CachedBundle[]>;
   report(report: AgentReport): Promise<void>;
   openChannel(onNotice: (notice: RevisionNotice) => void): Promise<Channel>;
+  /** Ends every connection: whoever waits for an answer on one asks anew. */
+  hangUp(): void;
   /** The master is somewhere else from now on. The same address changes nothing. */
   moveTo(address: string): void;
 }
@@ -52,6 +54,7 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
   let token: { text: string; renewAt: number } | undefined;
 
   let idle: TLSSocket | undefined;
+  const busy = new Set<TLSSocket>();
 
   const open = () => openPinned(url, (spki) => pins.has(spki));
   /** On the connection of the request before, if it is still there: a handshake takes as long as the rest. */
@@ -60,6 +63,7 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
     idle = undefined;
     const isKept = kept?.writable === true;
     const socket = isKept ? kept : await open();
+    busy.add(socket);
     try {
       const answer = await askOn(socket, url, request);
       if (socket.writable && idle === undefined) idle = socket;
@@ -69,6 +73,8 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
       // The master may have closed it just now. All that we ask may be asked twice.
       if (isKept) return ask(request);
       throw error;
+    } finally {
+      busy.delete(socket);
     }
   };
 
@@ -157,6 +163,11 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
         [204],
         'the report',
       );
+    },
+
+    hangUp() {
+      idle?.destroy();
+      for (const socket of busy) socket.destroy();
     },
 
     moveTo(next) {

@@ -7,7 +7,10 @@ import { join } from 'node:path';
  */
 const leftOut: readonly { what: RegExp; because: string }[] = [
   { what: /^(?:logs|build|backups)\//, because: 'it says nothing that is needed, or is a backup itself' },
-  { what: /^(?:setup\.lock|supervisor\.json)$/, because: 'it speaks of what runs on this machine now' },
+  {
+    what: /^(?:setup\.lock|supervisor\.json|master\/serving\.lock)$/,
+    because: 'it speaks of what runs on this machine now',
+  },
   { what: /^agent\/(?:snapshot\.jws|bundles\.json|trust\.jws|high-water\.json)$/, because: 'the master gives it anew' },
   { what: /^agent\/(?:found\.json|.*\.sock)$/, because: 'it speaks of this machine alone' },
   { what: /^master\/postern\.db/, because: 'SQLite itself makes the copy; earlier schemas are not needed' },

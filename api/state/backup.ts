@@ -15,7 +15,7 @@ import { decodeProtectedHeader } from 'jose';
 import * as v from 'valibot';
 import { backupIdentity, backupRecipient } from '../keys/backup-key.ts';
 import { unsealKey } from '../keys/sealed.ts';
-import { copyDatabase, inspectDatabase } from '../store/copy.ts';
+import { copyDatabase, inspectCopy } from '../store/copy.ts';
 import { backedUpFiles } from './backup-content.ts';
 import { BackupError, readBackupFile, sha256Of, sha256OfFile, writeBackupFile } from './backup-file.ts';
 import { BackupManifest, manifestPath, signManifestOfBackup } from './backup-manifest.ts';
@@ -47,7 +47,7 @@ export async function createBackup(stateDir: string, out: string, now: Date): Pr
   const draft = mkdtempSync(join(stateDir, draftPrefix));
   try {
     const credentials = await gather(stateDir, draft);
-    const { schema, epoch, revision } = inspectDatabase(join(draft, databasePath));
+    const { schema, epoch, revision } = inspectCopy(join(draft, databasePath));
     const names = readdirSync(draft, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(draft.length + 1))
@@ -158,7 +158,7 @@ export async function verifyBackup(file: string, passphrase: string): Promise<Ve
     const { manifest } = await unpackBackup(file, identity, (path) =>
       path === databasePath ? (piece) => writeFileSync(database, piece, { flag: 'a' }) : undefined,
     );
-    const { users, devices, ...facts } = inspectDatabase(database);
+    const { users, devices, ...facts } = inspectCopy(database);
     const { files, ...about } = manifest;
     if (facts.epoch !== about.epoch || facts.revision !== about.revision)
       throw new BackupError('damaged', `${file} holds another revision than its manifest says.`);

@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path';
 import type { Version } from '#contract/snapshot.ts';
 import { backupIdentity } from '../keys/backup-key.ts';
 import { unsealKey } from '../keys/sealed.ts';
-import { inspectDatabase } from '../store/copy.ts';
+import { inspectCopy } from '../store/copy.ts';
 import { beginLife } from '../store/lives.ts';
 import { openStore } from '../store/open.ts';
 import { readSettings } from '../store/settings.ts';
@@ -112,7 +112,7 @@ async function checkParts(
   const root = await unsealKey(readFileSync(paths.sealedKey('root'), 'utf8'), passphrase);
   if (!root.ok || root.key.kid !== rootThumbprint)
     throw new BackupError('damaged', `${file} holds another root key than the one that the passphrase opens.`);
-  const { epoch, revision } = inspectDatabase(paths.database);
+  const { epoch, revision } = inspectCopy(paths.database);
   if (epoch !== manifest.epoch || revision !== manifest.revision)
     throw new BackupError('damaged', `${file} holds another revision than its manifest says.`);
   return rootThumbprint;
@@ -139,7 +139,7 @@ function beginHere(
     const version = beginLife(store, { ...beginning, ...moved, ...(publicUrl && { publicUrl }) }, now);
     const settings = readSettings(store);
     store.flush();
-    const { users, devices } = inspectDatabase(database);
+    const { users, devices } = inspectCopy(database);
     return { ...version, publicUrl: settings.publicUrl, users, devices };
   } finally {
     store.close();

@@ -354,3 +354,19 @@ describe('postern', () => {
       expect((await postern(...words, '--help')).stdout).toContain('postern ');
   });
 });
+
+test('a backup is made, verified and its master shown, as typed', async () => {
+  const file = join(stateDir, 'typed.backup');
+  expect(await postern('backup', 'create', file)).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/typed\.backup: revision \d+ of epoch 1, \d/),
+  });
+  expect(await postern('backup', 'create', file)).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('exists already'),
+  });
+  const verified = await postern('backup', 'verify', file, '--recovery-file', recoveryFile);
+  expect(verified).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/is whole: .* with \d+ users/) });
+  const status = await postern('master', 'status', '--json');
+  expect(JSON.parse(status.stdout)).toMatchObject({ epoch: 1, superseded: null, life: null });
+});

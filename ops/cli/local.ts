@@ -22,8 +22,12 @@ export class LocalProblem extends Error {
 export async function runMaster(stateDir: string, words: readonly string[], stdin = ''): Promise<string> {
   if (!existsSync(join(stateDir, 'master')))
     throw new LocalProblem(`There is no master in ${stateDir}. Run this on the master's machine, as root.`);
-  const [group = '', command = '', ...rest] = words;
-  const child = Bun.spawn([process.execPath, masterMain, group, command, '--state-dir', stateDir, ...rest], {
+  return callMaster([...words, '--state-dir', stateDir], stdin);
+}
+
+/** The same for what needs no state directory. @throws LocalProblem with what it said. */
+export async function callMaster(words: readonly string[], stdin = ''): Promise<string> {
+  const child = Bun.spawn([process.execPath, masterMain, ...words], {
     stdin: Buffer.from(stdin),
     stdout: 'pipe',
     stderr: 'pipe',

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addAuditCommands } from './audit-commands.ts';
+import { addBackupCommands } from './backup-commands.ts';
 import { type CredentialOptions, readCredentials } from './credentials.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
@@ -69,6 +70,7 @@ addKeyCommands(program, session, localSession);
 addTokenCommands(program, session, localSession);
 addAuditCommands(program, session);
 addStatusCommands(program, session);
+addBackupCommands(program, session, localSession);
 // Subcommands are made with the defaults of their time: errors of theirs end with the same codes.
 for (const command of descendants(program))
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodes.usage));

@@ -14,6 +14,9 @@ export type UpOptions = {
   tlsKey?: string;
   acme?: string;
   recoveryFile?: string;
+  restore?: string;
+  publicUrl?: string;
+  force: boolean;
   detach: boolean;
   json: boolean;
 };
@@ -44,6 +47,9 @@ export function readUpOptions(words: readonly string[]): UpOptions {
       reader(Email),
     )
     .option('--recovery-file <file>', 'write the recovery passphrase there at first; read it from there later')
+    .option('--restore <file>', 'become the master of a backup; needs the recovery passphrase', (path) => resolve(path))
+    .option('--public-url <url>', 'with --restore: how devices reach the master from now on')
+    .option('--force', 'with --restore: put a master that is here aside', false)
     .option('--detach', 'leave it running in the background and return', false)
     .option('--json', 'print one JSON object instead of text', false)
     .addHelpText(
@@ -54,7 +60,8 @@ Run again, it finds what is there, starts what is not running, and changes nothi
 Examples:
   ops/up                                          try it; Ctrl-C stops it where there is no systemd
   ops/up --detach --endpoint vpn.example.com      as a company would
-  ops/up --detach --recovery-file /root/recovery  keep the passphrase out of the terminal`,
+  ops/up --detach --recovery-file /root/recovery  keep the passphrase out of the terminal
+  ops/up --detach --restore postern.backup        the machine before is gone; its name or address leads here now`,
     )
     .parse(['bun', 'ops/up', ...words])
     .opts<UpOptions>();

@@ -172,6 +172,35 @@ describe.skipIf(unavailable !== undefined)(`ops/up${need}`, () => {
   });
 });
 
+describe.skipIf(unavailable !== undefined)(`ops/up --restore${need}`, () => {
+  test('puts a master that is there aside only when told to, and its node follows', async () => {
+    await runUp('--recovery-file', '/root/recovery');
+    await node.must(['postern', 'backup', 'create', '/root/postern.backup']);
+    await node.must(['postern', 'user', 'add', 'late@example.com', '--role', 'developer']);
+    const words = ['--restore', '/root/postern.backup', '--recovery-file', '/root/recovery'];
+    const before = running(master);
+    const refused = await node.run([up, '--detach', ...words]);
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('--force') });
+    await node.must(['sh', '-c', 'echo another >/root/wrong']);
+    const wrong = ['--restore', '/root/postern.backup', '--force', '--recovery-file', '/root/wrong'];
+    expect(await node.run([up, '--detach', ...wrong], { timeoutMs: 60_000 })).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('passphrase does not open'),
+    });
+    expect(running(master)).toHaveLength(before.length);
+    const { changed, notes } = await runUp(...words, '--force', '--public-url', 'https://vpn.example.com:8443');
+    expect({ changed, notes: notes.join() }).toMatchObject({
+      changed: true,
+      notes: expect.stringContaining('Epoch 2'),
+    });
+    const status = await node.must(['postern', 'master', 'status']);
+    expect(status).toContain('https://vpn.example.com:8443: epoch 2');
+    expect(status).toContain('Users to be added again: late@example.com');
+    expect(await node.must(['postern', 'user', 'list'])).not.toContain('late@example.com');
+    expect(await runUp()).toMatchObject({ changed: false });
+  });
+});
+
 describe.skipIf(unavailable !== undefined)(`the supervisor${need}`, () => {
   test('starts again what was killed', async () => {
     await runUp();

@@ -8,6 +8,7 @@ import { isPrivate } from './pool.ts';
 import { repository } from './programs.ts';
 import { awaitMaster, awaitNode, prepareAgent, registerNode } from './register.ts';
 import { buildClient, discardBuild, isReleased, releaseClient, releasedManifest } from './release.ts';
+import { restoreMaster } from './restore.ts';
 import { type Created, forgetSecrets, initMaster, keepOwnerToken, readCreated } from './secrets.ts';
 import { servicesFor } from './services.ts';
 import {
@@ -48,11 +49,17 @@ async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
   chmodSync(paths.stateDir, 0o700);
   const giveLockBack = await holdLock(paths, () => say('waiting for another ops/up or ops/down'));
   const tls = tlsFiles(wanted);
+  const { restore } = wanted;
+  if (restore === undefined && (wanted.publicUrl !== undefined || wanted.force))
+    throw new StateProblem('--public-url and --force belong to --restore FILE.');
+  if (restore !== undefined) say('reading the backup');
+  const restored = restore === undefined ? [] : await restoreMaster(paths, { ...wanted, restore });
   const { config, isNew } = await configure(paths, wanted);
   const services = servicesFor(paths, config.listen);
 
-  let isChanged = isNew || !existsSync(paths.master);
-  if (isChanged) say('making keys, database and first owner');
+  const isFirst = isNew || !existsSync(paths.master);
+  let isChanged = isFirst || restored.length > 0;
+  if (isFirst) say('making keys, database and first owner');
   await initMaster(paths, config, tls);
   if (await putCertificateInPlace(paths, wanted)) {
     isChanged = true;
@@ -60,7 +67,10 @@ async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
   }
   const created = readCreated(paths);
   keepOwnerToken(paths, created);
-  const notes = created.recoveryPassphrase === undefined ? [] : firstNotes(config, wanted, services.kind);
+  const notes = [
+    ...restored,
+    ...(created.recoveryPassphrase === undefined ? [] : firstNotes(config, wanted, services.kind)),
+  ];
   if (await release(paths, created, wanted, notes)) isChanged = true;
 
   const keys = await prepareAgent(paths, config, created.rootThumbprint);

@@ -36,7 +36,7 @@ export async function openOffice(lab: Lab): Promise<Office> {
 }
 
 /** A person's machine at home: the first gets 192.168.1.50, the next .51 and so on. */
-export async function machineAtHome(lab: Lab, { home }: Office, name: string): Promise<Host> {
+export async function machineAtHome(lab: Lab, { home }: Pick<Office, 'home'>, name: string): Promise<Host> {
   return machine(lab, home, name, '192.168.1');
 }
 
@@ -44,12 +44,19 @@ export async function machineInCafe(lab: Lab, { cafe }: Office, name: string): P
   return machine(lab, cafe, name, '10.0.0');
 }
 
-async function bridge(lab: Lab, node: Host, name: string, site: Host, address: string, nodeAddress: string) {
+/** A bridge of a node with a service on it. */
+export async function bridge(lab: Lab, node: Host, name: string, site: Host, address: string, nodeAddress: string) {
   await node.ip(`link add br-${name} type bridge`, `addr add ${nodeAddress} dev br-${name}`, `link set br-${name} up`);
   await lab.link({ host: node, name: `to-${site.name}`, bridge: `br-${name}` }, { host: site, name: 'eth0', address });
 }
 
-async function natRouter(lab: Lab, internet: Host, name: string, outside: string, inside: string): Promise<Host> {
+export async function natRouter(
+  lab: Lab,
+  internet: Host,
+  name: string,
+  outside: string,
+  inside: string,
+): Promise<Host> {
   const [router] = await lab.boot(name);
   await lab.link(
     { host: internet, name: `to-${name}`, address: `${outside}.1/24` },
