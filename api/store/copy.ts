@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { chmodSync } from 'node:fs';
 import { StorageError } from './errors.ts';
-import { type Inspection, inspectDatabase } from './inspection.ts';
+import { checkDatabase, type Inspection } from './inspection.ts';
 import { migrations } from './migrations.ts';
 
 /** Copies a database as it is at one moment, while others go on writing to it. */
@@ -24,7 +24,7 @@ export function copyDatabase(from: string, to: string): void {
 export function inspectCopy(path: string): Inspection {
   let found: Inspection;
   try {
-    found = inspectDatabase(path);
+    found = checkDatabase(path);
   } catch (cause) {
     throw new StorageError('unreadable', path, cause);
   }
