@@ -27,6 +27,8 @@ export const Cidr = v.pipe(
 );
 export type Cidr = v.InferOutput<typeof Cidr>;
 
+export const PortNumber = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(65_535));
+
 /** A WireGuard endpoint as `wg(8)` takes it: IPv4:port, [IPv6]:port or hostname:port. */
 export const Endpoint = v.pipe(
   v.string(),

@@ -1,28 +1,19 @@
 import * as v from 'valibot';
-import { Name } from './name.ts';
-import { Cidr, InterfaceName } from './network.ts';
+import { Count, Name } from './name.ts';
+import { InterfaceName, Ipv4 } from './network.ts';
 
 /** The way to a network: the node that reaches it, and the interface it lies behind there. */
 export const Gateway = v.object({ node: Name, device: InterfaceName });
 export type Gateway = v.InferOutput<typeof Gateway>;
 
-/** A subnet behind gateway nodes. With `nat` a gateway sends to it from its own address, so the network needs no route back. */
-export const Network = v.object({ name: Name, cidr: Cidr, gateways: v.array(Gateway), nat: v.boolean() });
-export type Network = v.InferOutput<typeof Network>;
+/** A policy as it is written. What it says is known to `policies/language` alone. */
+export const PolicyText = v.pipe(v.string(), v.maxLength(1_000_000));
+export type PolicyText = v.InferOutput<typeof PolicyText>;
 
-export const Role = v.object({ name: Name, includes: v.array(Name) });
-export type Role = v.InferOutput<typeof Role>;
+/** The document in force. Its revision counts the documents, not the changes of the roster. */
+export const PolicyInForce = v.object({ revision: Count, document: PolicyText });
+export type PolicyInForce = v.InferOutput<typeof PolicyInForce>;
 
-/** `devices` is every other device of the pool; `network` one named network. */
-export const GrantTarget = v.variant('kind', [
-  v.object({ kind: v.literal('devices') }),
-  v.object({ kind: v.literal('network'), network: Name }),
-]);
-export type GrantTarget = v.InferOutput<typeof GrantTarget>;
-
-export const Grant = v.object({ role: Name, target: GrantTarget });
-export type Grant = v.InferOutput<typeof Grant>;
-
-/** Who may reach what. Nothing is allowed that no grant names. */
-export const Policy = v.object({ roles: v.array(Role), networks: v.array(Network), grants: v.array(Grant) });
-export type Policy = v.InferOutput<typeof Policy>;
+/** The address inside the tunnel that a fronted service answers at. It moves with the VIP. */
+export const Front = v.object({ service: Name, address: Ipv4 });
+export type Front = v.InferOutput<typeof Front>;

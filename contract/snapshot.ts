@@ -1,14 +1,15 @@
 import * as v from 'valibot';
-import { Count, Timestamp } from './name.ts';
-import { Cidr } from './network.ts';
-import { Policy } from './policy.ts';
+import { Count, Name, Timestamp } from './name.ts';
+import { Cidr, Ipv4, PortNumber } from './network.ts';
+import { Front, PolicyInForce } from './policy.ts';
 import { RosterDevice, RosterNode, RosterUser } from './roster.ts';
 
 /**
  * Policy and roster, numbered: everything a node needs to be what it should be. Travels as a compact JWS
  * (`typ` below) signed with a working key of use `snapshots`.
  *
- * Only users who are enabled and devices that are registered are in it.
+ * Only users who are enabled and devices that are registered are in it. `vip` is the address that moves between the
+ * nodes, where there is one; `api` says where the API answers inside the tunnel.
  */
 export const Snapshot = v.object({
   epoch: Count,
@@ -18,7 +19,10 @@ export const Snapshot = v.object({
   users: v.array(RosterUser),
   devices: v.array(RosterDevice),
   nodes: v.array(RosterNode),
-  policy: Policy,
+  policy: PolicyInForce,
+  fronts: v.array(Front),
+  vip: v.exactOptional(Ipv4),
+  api: v.exactOptional(v.object({ node: Name, port: PortNumber })),
 });
 export type Snapshot = v.InferOutput<typeof Snapshot>;
 

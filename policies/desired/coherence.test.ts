@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { Snapshot } from '#contract/snapshot.ts';
-import { contradictions } from './coherence.ts';
+import { coherence } from './coherence.ts';
 
 const id = (number: number) => `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`;
 const device = (number: number, change = {}) => ({
@@ -20,8 +20,8 @@ const node = (name: string, change = {}) => ({
   priority: 1,
   ...change,
 });
-const network = (cidr: string) => ({ name: 'internal', cidr, gateways: [], nat: true });
-const policy = { roles: [], networks: [network('172.19.0.0/16')], grants: [] };
+const policy = (...lines: string[]) => ({ revision: 1, document: ['role admin', ...lines, ''].join('\n') });
+const internal = (cidr: string) => `network internal = ${cidr} via n1 dev br-internal`;
 const whole: Snapshot = {
   epoch: 1,
   revision: 1,
@@ -30,16 +30,25 @@ const whole: Snapshot = {
   users: [{ id: id(1), email: 'ana@example.com', role: 'admin' }],
   devices: [device(1), device(2)],
   nodes: [node('n1')],
-  policy,
+  policy: policy(internal('172.19.0.0/16')),
+  fronts: [],
+};
+const front = (address: string) => ({ service: 'vault', address });
+const reasons = (change: Partial<Snapshot>) => {
+  const found = coherence({ ...whole, ...change });
+  return found.ok ? [] : found.reasons;
 };
 
-describe('contradictions', () => {
-  test('a whole snapshot has none', () => expect(contradictions(whole)).toEqual([]));
-
-  test('a grant that leads nowhere is none: it opens nothing', () => {
-    const grants = [{ role: 'gone', target: { kind: 'network', network: 'gone' } } as const];
-    expect(contradictions({ ...whole, policy: { ...policy, grants } })).toEqual([]);
+describe('coherence', () => {
+  test('a whole snapshot has it, and means something', () => {
+    const found = coherence(whole);
+    expect(found.ok && [...found.world.networks.keys()]).toEqual(['internal']);
   });
+
+  test('a grant that leads nowhere is no reason: it opens nothing', () =>
+    expect(
+      reasons({ policy: policy('allow gone@example.com -> devices', 'network far = 172.18.0.0/16 via n9 dev eth0') }),
+    ).toEqual([]));
 
   test.each([
     ['one key on two devices', { devices: [device(1), device(2, { publicKey: 'KEY1' })] }, 'the key KEY1'],
@@ -54,8 +63,13 @@ describe('contradictions', () => {
       'n1',
     ],
     ['a device of nobody', { users: [] }, '10.91.1.1'],
-    ['a network inside the pool', { policy: { ...policy, networks: [network('10.91.2.0/24')] } }, '10.91.2.0/24'],
-  ])('%s is named', (_, change, named) =>
-    expect(contradictions({ ...whole, ...change })).toEqual(expect.arrayContaining([expect.stringContaining(named)])),
+    ['a front at the address of a device', { fronts: [{ service: 'vault', address: '10.91.1.1' }] }, '10.91.1.1'],
+    ['a front outside the pool', { fronts: [{ service: 'vault', address: '192.0.2.9' }] }, 'service vault'],
+    ['a service with two fronts', { fronts: [front('10.91.3.1'), front('10.91.3.2')] }, 'vault'],
+    ['a network inside the pool', { policy: policy(internal('10.91.2.0/24')) }, '10.91.2.0/24'],
+    ['a document that cannot be read', { policy: policy('allow everything') }, 'policy line 2'],
+    ['a document that names what is not there', { policy: policy('allow admin -> nowhere') }, 'policy line 2'],
+  ])('%s is a reason', (_, change, named) =>
+    expect(reasons(change)).toEqual(expect.arrayContaining([expect.stringContaining(named)])),
   );
 });

@@ -1,12 +1,7 @@
 import type { Cidr, Ipv4 } from '#contract/network.ts';
+import type { Front } from '#contract/policy.ts';
 import type { RosterDevice, RosterNode, RosterUser } from '#contract/roster.ts';
 import type { Snapshot } from '#contract/snapshot.ts';
-
-/** The address inside the tunnel that a fronted service answers at. It moves with the VIP. */
-export interface Front {
-  readonly service: string;
-  readonly address: Ipv4;
-}
 
 /**
  * What a policy needs to know of the world: a snapshot's roster, and the addresses that were given to fronts. Only users
