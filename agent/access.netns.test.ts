@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { encodeProbe } from '#contract/probe.ts';
 import { lines, until, whyNoNamespaces } from './fixture/hosts.ts';
 import { answers, buildLab, type Lab } from './fixture/lab.ts';
-import { grant, network, nodeAddress, person } from './fixture/roster.ts';
+import { grant, network, nodeAddress, person, policyOf, roles } from './fixture/roster.ts';
 
 setDefaultTimeout(30_000);
 const obstacle = whyNoNamespaces();
@@ -105,13 +105,14 @@ describe.skipIf(obstacle !== undefined)('a node with real packets', () => {
   });
 
   test('a network that is added is reached, and one whose grant is taken away is not', async () => {
-    const networks = [
-      network('internal', '172.19.0.0/16', 'br-internal'),
-      network('sandbox', '172.17.0.0/16', 'br-sandbox'),
-    ];
-    const roles = lab.snapshot(1).policy.roles;
     await putInForce({
-      policy: { roles, networks, grants: [grant('developer', 'sandbox'), grant('admin', 'internal')] },
+      policy: policyOf(
+        ...roles,
+        network('internal', '172.19.0.0/16', 'br-internal'),
+        network('sandbox', '172.17.0.0/16', 'br-sandbox'),
+        grant('developer', 'sandbox'),
+        grant('admin', 'internal'),
+      ),
     });
     expect(
       await Promise.all([answers(ben(), sandbox), answers(ana(), internal), answers(ben(), lab.ana.inside)]),

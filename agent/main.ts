@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import * as v from 'valibot';
 import { describeStep } from './plan/describe.ts';
 import { closedNode, desiredNode, planNode } from './plan/node.ts';
+import { understand } from './plan/understanding.ts';
 import { openSystem, runAgent, selfOf } from './run.ts';
 import { beAlone } from './system/alone.ts';
 import { openCache } from './system/cache.ts';
@@ -81,10 +82,11 @@ command('plan', 'print what would be done now, and do nothing').action(async ({ 
   const config = await readConfig(paths);
   const { snapshot, closedBecause } = await openCache(paths, config.root).load();
   const self = await selfOf(paths, config);
-  const desired = snapshot === undefined ? closedNode(self) : desiredNode(snapshot, self);
+  const meaning = snapshot && understand(snapshot);
+  const desired = snapshot && meaning?.ok ? desiredNode(snapshot, meaning.world, self) : closedNode(self);
   if (closedBecause !== undefined) print(`closed: ${closedBecause}`);
   const { node } = await openSystem(paths, config).system.observe(desired.tunnel?.forwarding ?? []);
-  const steps = planNode(node, desired);
+  const steps = planNode(node, desired, Date.now());
   print(steps.length === 0 ? 'nothing to do' : steps.map(describeStep).join('\n'));
 });
 

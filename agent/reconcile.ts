@@ -1,7 +1,9 @@
 import type { InterfaceName } from '#contract/network.ts';
 import type { Snapshot, Version } from '#contract/snapshot.ts';
 import type { ObservedInterface } from '#contract/wg.ts';
+import type { World } from '#policies/meaning/world.ts';
 import { describeStep } from './plan/describe.ts';
+import { mayNarrow, mustEnd } from './plan/flows.ts';
 import { afterSteps } from './plan/model.ts';
 import {
   closedNode,
@@ -12,6 +14,7 @@ import {
   planNode,
   type Step,
 } from './plan/node.ts';
+import { understand } from './plan/understanding.ts';
 import type { NodeSystem } from './system/node.ts';
 
 /** What a pass leads to, told at once when steps were done and again after the look that checks them. */
@@ -45,7 +48,12 @@ export type ReconcilerOptions = {
 
 const reportHeadStartMs = 100;
 
-type Goal = { snapshot: Snapshot | undefined; desired: DesiredNode; devices: readonly InterfaceName[] };
+type Goal = {
+  snapshot: Snapshot | undefined;
+  world: World | undefined;
+  desired: DesiredNode;
+  devices: readonly InterfaceName[];
+};
 
 /** The plan still had steps after it was applied: something undoes them, or the kernel took them otherwise. */
 export class Unsettled extends Error {
@@ -70,6 +78,8 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
   let belief: ObservedNode | undefined;
   let problem: string | undefined;
   let wake = Promise.withResolvers<'wake'>();
+  /** The goal whose narrowing has ended the flows that it forbids. */
+  let narrowed: Goal | undefined;
   let failures = 0;
   let isStopped = false;
 
@@ -89,7 +99,7 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
     if (known === undefined || towards === reached) return;
     if (towards.devices.some((device) => !known.tunnel.forwarding.has(device))) return;
     try {
-      await carryOut(known, planNode(known, towards.desired), towards);
+      await carryOut(known, planNode(known, towards.desired, Date.now()), towards);
     } catch (error) {
       // The node is not as it was last seen. What follows looks first.
       log(messageOf(error));
@@ -98,6 +108,18 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
     problem = problemOf(towards, known);
     // Looking starts five programs, which would hold the report up.
     await Promise.race([tell(undefined, [], false), wake.promise, Bun.sleep(reportHeadStartMs)]);
+  };
+
+  /** Once a goal is reached, the flows that began before it and that it forbids are ended. */
+  const endForbidden = async (towards: Goal) => {
+    if (towards !== reached || towards === narrowed) return;
+    const { snapshot, world } = towards;
+    if (snapshot !== undefined && world !== undefined && mayNarrow(narrowed?.snapshot, snapshot)) {
+      const now = Date.now();
+      const count = await system.endFlows((flow) => mustEnd(world, self.node, flow, now));
+      if (count > 0) log(`ended ${count} running flows that are not allowed any more`);
+    }
+    narrowed = towards;
   };
 
   /** Gives up looking when a newer goal comes: looking changes nothing, and the goal should not wait. */
@@ -112,10 +134,11 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
   const pass = async () => {
     const towards = goal;
     await shortcut(towards);
+    await endForbidden(towards);
     const isRepair = towards === reached;
     const seen = await look(towards);
     if (seen === undefined) return;
-    const steps = planNode(seen.node, towards.desired);
+    const steps = planNode(seen.node, towards.desired, Date.now());
     let { wireguard } = seen;
     belief = seen.node;
     if (steps.length > 0) {
@@ -124,10 +147,11 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
       const after = await system.observe(towards.devices);
       belief = after.node;
       wireguard = after.wireguard;
-      const remaining = planNode(after.node, towards.desired);
+      const remaining = planNode(after.node, towards.desired, Date.now());
       if (remaining.length > 0) throw new Unsettled(remaining);
     }
     reached = towards;
+    await endForbidden(towards);
     problem = problemOf(towards, belief);
     tell(wireguard, isRepair ? steps.slice(0, 100).map(describeStep) : [], true);
   };
@@ -166,8 +190,11 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
 }
 
 function goalOf(snapshot: Snapshot | undefined, self: NodeSelf): Goal {
-  const desired = snapshot === undefined ? closedNode(self) : desiredNode(snapshot, self);
-  return { snapshot, desired, devices: desired.tunnel?.forwarding ?? [] };
+  const meaning = snapshot && understand(snapshot);
+  // What cannot be understood was refused before it came here; a node without a goal is closed.
+  const desired = snapshot && meaning?.ok ? desiredNode(snapshot, meaning.world, self) : closedNode(self);
+  const world = meaning?.ok ? meaning.world : undefined;
+  return { snapshot, world, desired, devices: desired.tunnel?.forwarding ?? [] };
 }
 
 /** Trouble that keeps nothing else from being in force. */

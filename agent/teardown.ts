@@ -1,5 +1,5 @@
 import type { InterfaceName } from '#contract/network.ts';
-import { planFirewall } from './plan/firewall.ts';
+import { noFirewall, planFirewall } from './plan/firewall.ts';
 import type { NodeSystem } from './system/node.ts';
 import type { WireGuard } from './system/wireguard.ts';
 
@@ -15,5 +15,6 @@ export async function tearDown(system: NodeSystem, wireguard: WireGuard, tunnel:
       .filter(([device]) => device !== tunnel && node.tunnel.forwarding.has(device))
       .map(([device, enabled]) => ({ kind: 'set-forwarding', device, enabled })),
   );
-  await system.apply(planFirewall(node.firewall, { sets: [], chains: [] }).rules);
+  await system.apply(planFirewall(node.firewall, noFirewall, Date.now()).rules);
+  await system.removeEmptiedTables();
 }

@@ -68,8 +68,8 @@ bootstrap_apt() {
     >"$root/.tools/apt.log" 2>&1 </dev/null
 }
 
-node_programs='wg:wireguard-tools wireguard-go:wireguard-go iptables:iptables ipset:ipset ip:iproute2 openssl:openssl'
-lab_programs='pebble:pebble sysctl:procps pgrep:procps systemctl:systemd conntrack:conntrack nft:nftables ping:iputils-ping curl:curl unshare:util-linux setpriv:util-linux script:bsdutils'
+node_programs='wg:wireguard-tools wireguard-go:wireguard-go iptables:iptables ipset:ipset ip:iproute2 conntrack:conntrack openssl:openssl'
+lab_programs='pebble:pebble sysctl:procps pgrep:procps systemctl:systemd nft:nftables ping:iputils-ping curl:curl unshare:util-linux setpriv:util-linux script:bsdutils'
 test_programs='jq:jq chromium:chromium'
 case "${postern_for:-lab}" in
   tools) programs= ;;

@@ -1,7 +1,11 @@
-import type { Ipv4 } from '#contract/network.ts';
-
 /** A set as the kernel has it; `options` is the text after its type, such as `family inet hashsize 1024`. */
-export type SavedSet = { name: string; type: string; options: string; entries: readonly string[] };
+export type SavedSet = {
+  name: string;
+  type: string;
+  options: string;
+  /** The elements with the seconds they have left; absent for those that stay. */
+  elements: ReadonlyMap<string, number | undefined>;
+};
 
 /**
  * Reads `ipset save`.
@@ -9,45 +13,57 @@ export type SavedSet = { name: string; type: string; options: string; entries: r
  * @throws SyntaxError on any line it does not know.
  */
 export function parseIpsetSave(text: string): readonly SavedSet[] {
-  const sets = new Map<string, { name: string; type: string; options: string; entries: string[] }>();
+  const sets = new Map<string, SavedSet & { elements: Map<string, number | undefined> }>();
   for (const line of text.split('\n').filter((candidate) => candidate !== '')) {
     const [, verb, name = '', rest = ''] = /^(create|add) (\S+) (.+)$/.exec(line) ?? [];
     if (verb === 'create') {
       const [type = '', ...options] = rest.split(' ');
-      sets.set(name, { name, type, options: options.join(' '), entries: [] });
+      sets.set(name, { name, type, options: options.join(' '), elements: new Map() });
     } else {
       const set = sets.get(name);
       if (verb !== 'add' || set === undefined) throw new SyntaxError(`ipset save: cannot read "${line}"`);
-      set.entries.push(rest);
+      const [element = '', option, seconds] = rest.split(' ');
+      // Without a timeout, and with one of 0, an element stays.
+      set.elements.set(element, option === 'timeout' && seconds !== '0' ? Number(seconds) : undefined);
     }
   }
   return [...sets.values()];
 }
 
 export type SetStep =
-  | { kind: 'create-set'; set: string }
+  /** `definition` is the type with its options. */
+  | { kind: 'create-set'; set: string; definition: string }
   | { kind: 'destroy-set'; set: string }
-  | { kind: 'add-address'; set: string; address: Ipv4 }
-  | { kind: 'remove-address'; set: string; entry: string };
+  /** `until` in Unix milliseconds; absent: it stays. Adding what is there gives it this end. */
+  | { kind: 'add-element'; set: string; element: string; until?: number }
+  | { kind: 'remove-element'; set: string; element: string };
 
-export const setType = 'hash:ip';
-/** Far above any pool, since the kernel refuses the first address over it. Memory is taken only as the set fills. */
-export const setOptions = 'family inet maxelem 1048576';
-
-/** For `ipset restore`. Adding what is there and removing what is not are no errors (`-exist`). */
-export function renderIpsetRestore(steps: readonly SetStep[]): string {
-  return steps.map((step) => `${renderStep(step)}\n`).join('');
+/**
+ * For `ipset restore`. Adding what is there and removing what is not are no errors (`-exist`). An end becomes a timeout
+ * in whole seconds from `now`, rounded down: `secondsLeft` says how many, or undefined for an element that is over.
+ */
+export function renderIpsetRestore(
+  steps: readonly SetStep[],
+  secondsLeft: (until: number) => number | undefined,
+): string {
+  return steps
+    .flatMap((step) => renderStep(step, secondsLeft))
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
-function renderStep(step: SetStep): string {
+function renderStep(step: SetStep, secondsLeft: (until: number) => number | undefined): string[] {
   switch (step.kind) {
     case 'create-set':
-      return `create ${step.set} ${setType} ${setOptions} -exist`;
+      return [`create ${step.set} ${step.definition} -exist`];
     case 'destroy-set':
-      return `destroy ${step.set}`;
-    case 'add-address':
-      return `add ${step.set} ${step.address} -exist`;
-    case 'remove-address':
-      return `del ${step.set} ${step.entry} -exist`;
+      return [`destroy ${step.set}`];
+    case 'remove-element':
+      return [`del ${step.set} ${step.element} -exist`];
+    case 'add-element': {
+      if (step.until === undefined) return [`add ${step.set} ${step.element} -exist`];
+      const seconds = secondsLeft(step.until);
+      return seconds === undefined ? [] : [`add ${step.set} ${step.element} timeout ${seconds} -exist`];
+    }
   }
 }

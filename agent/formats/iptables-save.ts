@@ -1,5 +1,3 @@
-import type { Rule } from '#policies/desired/firewall.ts';
-
 /** Rules as iptables-save(8) writes them after `-A CHAIN `, by chain, for one table. */
 export type SavedTable = ReadonlyMap<string, readonly string[]>;
 
@@ -41,31 +39,6 @@ function readLine(table: Map<string, string[]>, line: string): void {
   if (rules === undefined) throw new SyntaxError(`iptables-save: cannot read "${line}"`);
   rules.push(rule ?? '');
 }
-
-/** A rule in the words and the order in which the kernel gives it back, so that a second look sees no difference. */
-export function renderRule(rule: Rule): string {
-  return [
-    ...(rule.source === undefined ? [] : ['-s', rule.source]),
-    ...(rule.destination === undefined ? [] : ['-d', rule.destination]),
-    ...(rule.input === undefined ? [] : ['-i', rule.input]),
-    ...(rule.notInput === undefined ? [] : ['!', '-i', rule.notInput]),
-    ...(rule.output === undefined ? [] : ['-o', rule.output]),
-    ...(rule.protocol === undefined ? [] : ['-p', rule.protocol]),
-    ...(rule.destinationPort === undefined || rule.protocol === undefined
-      ? []
-      : ['-m', rule.protocol, '--dport', String(rule.destinationPort)]),
-    ...(rule.member === undefined
-      ? []
-      : ['-m', 'set', ...(rule.member.absent ? ['!'] : []), '--match-set', rule.member.set, rule.member.side]),
-    ...(rule.direction === undefined
-      ? []
-      : ['-m', 'conntrack', '--ctstate', states[rule.direction], '--ctdir', 'REPLY']),
-    '-j',
-    rule.verdict,
-  ].join(' ');
-}
-
-const states = { reply: 'RELATED,ESTABLISHED', error: 'RELATED' } as const;
 
 /** The change of one table, as iptables-restore(8) takes it with `--noflush`: all of it or nothing. */
 export type TableChange = {

@@ -8,13 +8,13 @@ export function describeStep(step: Step): string {
 function sentence(step: Step): string {
   switch (step.kind) {
     case 'create-set':
-      return `create the empty set ${step.set}`;
+      return `create the set ${step.set}`;
     case 'destroy-set':
       return `destroy the set ${step.set}`;
-    case 'add-address':
-      return `add ${step.address} to ${step.set}`;
-    case 'remove-address':
-      return `remove ${step.entry} from ${step.set}`;
+    case 'add-element':
+      return `add ${step.element} to ${step.set}${step.until === undefined ? '' : ` until ${new Date(step.until).toISOString()}`}`;
+    case 'remove-element':
+      return `remove ${step.element} from ${step.set}`;
     case 'restore-rules':
       return `${step.family} rules: ${step.changes.map(describeChange).join('; ')}`;
     case 'create-interface':

@@ -1,24 +1,29 @@
-import type { Chain, DesiredFirewall } from '#policies/desired/firewall.ts';
-import { type SavedSet, type SetStep, setType } from '../formats/ipset-save.ts';
-import { renderRule, type SavedRules, type SavedTable, type TableChange } from '../formats/iptables-save.ts';
+import type { Chain, Firewall, Hook } from '#policies/compile/firewall.ts';
+import { renderRule } from '#policies/compile/render.ts';
+import type { SetStep } from '../formats/ipset-save.ts';
+import type { SavedRules, SavedTable, TableChange } from '../formats/iptables-save.ts';
+import { type ObservedSet, planSets } from './sets.ts';
 
-export type Family = Chain['family'];
+export type Family = 'ipv4' | 'ipv6';
 
 /** `ipv6` is absent where the kernel has no IPv6: nothing can come in by it. */
 export type ObservedFirewall = {
-  sets: readonly SavedSet[];
+  sets: readonly ObservedSet[];
   rules: { ipv4: SavedRules; ipv6: SavedRules | undefined };
 };
 
-/** One transaction of one family: the kernel takes all of it or nothing. */
+export type DesiredFirewall = Pick<Firewall, 'sets' | 'chains' | 'hooks'>;
+
+/** One transaction of one family: the kernel takes each table as a whole or not at all. */
 export type RestoreStep = { kind: 'restore-rules'; family: Family; changes: readonly TableChange[] };
 
 export type FirewallStep = SetStep | RestoreStep;
 
 /**
- * The steps to the desired firewall in three parts. `shrink` takes addresses out of sets, `rules` replaces the rules,
- * `widen` puts addresses in. At no moment between is anything open that neither the observed nor the desired firewall
- * allows; peers that lose an address must do so before `rules`, peers that gain one after `widen`.
+ * The steps to the desired firewall in three parts. `shrink` takes elements out of sets, `rules` replaces the rules,
+ * `widen` puts elements in. At no moment between is anything open that neither the observed nor the desired firewall
+ * allows, and nothing is closed that both allow: sets that new rules need are made and filled before, and those that
+ * nothing needs any more go after. Peers that lose an address must do so before `rules`, peers that gain one after `widen`.
  */
 export type FirewallPlan = {
   shrink: readonly SetStep[];
@@ -26,57 +31,23 @@ export type FirewallPlan = {
   widen: readonly SetStep[];
 };
 
-/** A set of ours exists in a form that rules of ours cannot use. Only a person can say whose it is. */
-export class SetConflict extends Error {
-  override readonly name = 'SetConflict';
-  readonly code = 'set-conflict';
-
-  constructor(set: string, type: string) {
-    super(`the ipset ${set} exists but is of type "${type}"; if nothing else uses it, remove it: ipset destroy ${set}`);
-  }
-}
+export const noFirewall: DesiredFirewall = { sets: [], chains: [], hooks: [] };
 
 const ourChain = /^POSTERN-/;
-const ourSet = /^postern-/;
+/**
+ * Where packets are sent and what address they carry there comes before what may pass: by itself it opens nothing, and
+ * a flow that began before it would keep the wrong address for its whole life.
+ */
+const tableOrder = ['nat', 'mangle', 'filter'];
 
 /** @throws SetConflict */
-export function planFirewall(observed: ObservedFirewall, desired: DesiredFirewall): FirewallPlan {
-  const setsByName = new Map(observed.sets.map((set) => [set.name, set]));
-  for (const { name } of desired.sets) {
-    const set = setsByName.get(name);
-    if (set !== undefined && !isFit(set)) throw new SetConflict(name, `${set.type} ${set.options}`);
-  }
-  const desiredNames = new Set(desired.sets.map((set) => set.name));
-
-  const creations = desired.sets
-    .filter(({ name }) => !setsByName.has(name))
-    .map(({ name }): SetStep => ({ kind: 'create-set', set: name }));
-  const removals = desired.sets.flatMap(({ name, addresses }) => {
-    const wanted = new Set<string>(addresses);
-    const entries = (setsByName.get(name)?.entries ?? []).map((entry) => entry.split(' ', 1)[0] ?? entry);
-    return entries
-      .filter((entry) => !wanted.has(entry))
-      .map((entry): SetStep => ({ kind: 'remove-address', set: name, entry }));
-  });
-  const additions = desired.sets.flatMap(({ name, addresses }) => {
-    const present = new Set(setsByName.get(name)?.entries);
-    return addresses
-      .filter((address) => !present.has(address))
-      .map((address): SetStep => ({ kind: 'add-address', set: name, address }));
-  });
-  const destructions = observed.sets
-    .filter(({ name }) => ourSet.test(name) && !desiredNames.has(name))
-    .map(({ name }): SetStep => ({ kind: 'destroy-set', set: name }));
-
+export function planFirewall(observed: ObservedFirewall, desired: DesiredFirewall, now: number): FirewallPlan {
+  const sets = planSets(observed.sets, desired.sets, now);
   return {
-    shrink: removals,
-    rules: [...creations, ...planRules(observed, desired), ...destructions],
-    widen: additions,
+    shrink: sets.shrink,
+    rules: [...sets.create, ...planRules(observed, desired), ...sets.destroy],
+    widen: sets.widen,
   };
-}
-
-function isFit({ type, options }: SavedSet): boolean {
-  return type === setType && options.startsWith('family inet ') && !/\b(timeout|netmask|skbinfo)\b/.test(options);
 }
 
 function planRules(observed: ObservedFirewall, desired: DesiredFirewall): readonly RestoreStep[] {
@@ -84,48 +55,57 @@ function planRules(observed: ObservedFirewall, desired: DesiredFirewall): readon
   return (['ipv6', 'ipv4'] as const).flatMap((family): readonly RestoreStep[] => {
     const rules = observed.rules[family];
     if (rules === undefined) return [];
-    const chains = desired.chains.filter((chain) => chain.family === family);
-    const tables = new Set([...rules.keys(), ...chains.map((chain) => chain.table)]);
-    const changes = [...tables].flatMap((table) =>
+    const isOurs = ({ family: wanted }: { family: 4 | 6 }) => wanted === (family === 'ipv4' ? 4 : 6);
+    const chains = desired.chains.filter(isOurs);
+    const hooks = desired.hooks.filter(isOurs);
+    const tables = [...new Set([...rules.keys(), ...chains.map((chain) => chain.table)])].sort(
+      (a, b) => tableOrder.indexOf(a) - tableOrder.indexOf(b),
+    );
+    const changes = tables.flatMap((table) =>
       planTable(
         table,
         rules.get(table) ?? new Map(),
         chains.filter((chain) => chain.table === table),
+        hooks.filter((hook) => hook.table === table),
       ),
     );
     return changes.length === 0 ? [] : [{ kind: 'restore-rules', family, changes }];
   });
 }
 
-function planTable(table: string, observed: SavedTable, desired: readonly Chain[]): readonly TableChange[] {
+function planTable(
+  table: string,
+  observed: SavedTable,
+  desired: readonly Chain[],
+  wantedHooks: readonly Hook[],
+): readonly TableChange[] {
   const desiredNames = new Set(desired.map((chain) => chain.name));
+  const hooks = wantedHooks.filter(({ from, ifPresent }) => ifPresent !== true || observed.has(from));
   const chains = desired
     .map(({ name, rules }) => ({ name, rules: rules.map(renderRule) }))
     .filter(({ name, rules }) => !sameRules(observed.get(name), rules));
   const removedChains = [...observed.keys()].filter((name) => ourChain.test(name) && !desiredNames.has(name));
 
-  const misplaced = desired.filter((chain) => !jumpsFirst(observed, chain));
-  const jumps = misplaced.map(({ hook, name }) => ({ hook, chain: name }));
-  const gone = new Set([...removedChains, ...misplaced.map((chain) => chain.name)]);
-  const kept = new Map(desired.filter((chain) => !gone.has(chain.name)).map((chain) => [chain.name, chain]));
+  const misplaced = hooks.filter((hook) => !jumpsFirst(observed, hook));
+  const standing = new Map(hooks.filter((hook) => !misplaced.includes(hook)).map(({ from, to }) => [from, to]));
   const deletions = [...observed].flatMap(([chain, rules]) =>
     ourChain.test(chain)
       ? []
       : rules
           .filter((rule, place) => {
             const target = /-[jg] (POSTERN-\S+)$/.exec(rule)?.[1];
-            if (target === undefined) return false;
-            return gone.has(target) || !(place === 0 && kept.get(target)?.hook === chain);
+            return target !== undefined && !(place === 0 && standing.get(chain) === target);
           })
           .map((rule) => ({ chain, rule })),
   );
+  const jumps = misplaced.map(({ from, to }) => ({ hook: from, chain: to }));
   if (chains.length + removedChains.length + jumps.length + deletions.length === 0) return [];
   return [{ table, deletions, chains, jumps, removedChains }];
 }
 
-function jumpsFirst(observed: SavedTable, { hook, name }: Chain): boolean {
-  const jump = `-j ${name}`;
-  const rules = observed.get(hook) ?? [];
+function jumpsFirst(observed: SavedTable, { from, to }: Hook): boolean {
+  const jump = `-j ${to}`;
+  const rules = observed.get(from) ?? [];
   return rules[0] === jump && rules.filter((rule) => rule === jump).length === 1;
 }
 

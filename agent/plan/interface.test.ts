@@ -5,7 +5,7 @@ const desired: DesiredInterface = {
   name: 'wg0',
   publicKey: 'KEY',
   listenPort: 51820,
-  address: '10.91.0.2/18',
+  addresses: ['10.91.0.2/18'],
   mtu: 1420,
   forwarding: ['br-internal'],
 };

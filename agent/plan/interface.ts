@@ -1,11 +1,14 @@
-import type { Cidr, InterfaceName } from '#contract/network.ts';
+import type { InterfaceName } from '#contract/network.ts';
 
-/** The tunnel's interface as it should be. `address` is the node's own with the pool's prefix, which also makes the route. */
+/**
+ * The tunnel's interface as it should be. The first of its addresses is the node's own with the pool's prefix, which
+ * also makes the route.
+ */
 export type DesiredInterface = {
   name: InterfaceName;
   publicKey: string;
   listenPort: number;
-  address: Cidr | string;
+  addresses: readonly string[];
   mtu: number;
   /** Interfaces that packets to or from the tunnel come in by. */
   forwarding: readonly InterfaceName[];
@@ -46,9 +49,9 @@ export function planInterface(
     steps.push({ kind: 'configure-wireguard', listenPort: desired.listenPort });
   if (link?.mtu !== desired.mtu) steps.push({ kind: 'set-mtu', mtu: desired.mtu });
   for (const address of link?.addresses ?? [])
-    if (address !== desired.address) steps.push({ kind: 'remove-interface-address', address });
-  if (!link?.addresses.includes(desired.address))
-    steps.push({ kind: 'add-interface-address', address: desired.address });
+    if (!desired.addresses.includes(address)) steps.push({ kind: 'remove-interface-address', address });
+  for (const address of desired.addresses)
+    if (!link?.addresses.includes(address)) steps.push({ kind: 'add-interface-address', address });
   return [
     ...steps,
     ...planForwarding(observed, [desired.name, ...desired.forwarding], found, link === undefined ? desired.name : ''),

@@ -1,8 +1,7 @@
-import type { SavedSet } from '../formats/ipset-save.ts';
-import { setOptions, setType } from '../formats/ipset-save.ts';
 import type { SavedRules, SavedTable, TableChange } from '../formats/iptables-save.ts';
 import type { DesiredInterface } from './interface.ts';
 import type { ObservedNode, Step } from './node.ts';
+import type { ObservedSet } from './sets.ts';
 
 /**
  * What will be observed once the steps are done, provided nobody else interferes.
@@ -15,7 +14,7 @@ export function afterSteps(
   steps: readonly Step[],
   tunnel: Pick<DesiredInterface, 'name' | 'publicKey'>,
 ): ObservedNode {
-  const sets = new Map(observed.firewall.sets.map((set) => [set.name, { ...set, entries: new Set(set.entries) }]));
+  const sets = new Map(observed.firewall.sets.map((set) => [set.name, { ...set, elements: new Map(set.elements) }]));
   const rules = { ...observed.firewall.rules };
   const peers = new Map(observed.peers.map((peer) => [peer.publicKey, peer.allowedIps]));
   const forwarding = new Map(observed.tunnel.forwarding);
@@ -25,16 +24,16 @@ export function afterSteps(
   for (const step of steps) {
     switch (step.kind) {
       case 'create-set':
-        sets.set(step.set, { name: step.set, type: setType, options: setOptions, entries: new Set() });
+        sets.set(step.set, emptySet(step.set, step.definition));
         break;
       case 'destroy-set':
         sets.delete(step.set);
         break;
-      case 'add-address':
-        sets.get(step.set)?.entries.add(step.address);
+      case 'add-element':
+        sets.get(step.set)?.elements.set(step.element, step.until);
         break;
-      case 'remove-address':
-        sets.get(step.set)?.entries.delete(step.entry);
+      case 'remove-element':
+        sets.get(step.set)?.elements.delete(step.element);
         break;
       case 'restore-rules':
         rules[step.family] = afterChanges(rules[step.family] ?? new Map(), step.changes);
@@ -80,11 +79,16 @@ export function afterSteps(
     }
   }
   return {
-    firewall: { sets: [...sets.values()].map((set): SavedSet => ({ ...set, entries: [...set.entries] })), rules },
+    firewall: { sets: [...sets.values()], rules },
     tunnel: { link, forwarding },
     peers: [...peers].map(([publicKey, allowedIps]) => ({ publicKey, allowedIps })),
     foundForwarding: found,
   };
+}
+
+function emptySet(name: string, definition: string): ObservedSet & { elements: Map<string, number | undefined> } {
+  const [type = '', ...options] = definition.split(' ');
+  return { name, type, options: options.join(' '), elements: new Map() };
 }
 
 function afterChanges(before: SavedRules, changes: readonly TableChange[]): SavedRules {
@@ -106,6 +110,9 @@ function afterChanges(before: SavedRules, changes: readonly TableChange[]): Save
 }
 
 function builtin(table: string): SavedTable {
-  const names = table === 'nat' ? ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'] : ['INPUT', 'FORWARD', 'OUTPUT'];
-  return new Map(names.map((name) => [name, []]));
+  const names = { nat: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'], filter: ['INPUT', 'FORWARD', 'OUTPUT'] }[
+    table
+  ];
+  const all = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
+  return new Map((names ?? all).map((name) => [name, []]));
 }

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import type { Snapshot } from '#contract/snapshot.ts';
-import { grant, keyOf, network, type Person, person, snapshotOf } from '../fixture/roster.ts';
+import { isAccepted } from '../fixture/kernel.ts';
+import { grant, keyOf, network, type Person, person, policyOf, snapshotOf } from '../fixture/roster.ts';
 import { afterSteps } from './model.ts';
 import { closedNode, type DesiredNode, desiredNode, type ObservedNode, planNode, type Step } from './node.ts';
+import { understand } from './understanding.ts';
 
 const self = { node: 'n1', interface: 'wg0', listenPort: 51820, publicKey: keyOf(250) };
 const tunnel = { name: 'wg0', publicKey: self.publicKey };
@@ -21,8 +23,14 @@ const bare: ObservedNode = {
   foundForwarding: new Map(),
 };
 
-const reach = (observed: ObservedNode, desired: DesiredNode) =>
-  afterSteps(observed, planNode(observed, desired), tunnel);
+const now = Date.UTC(2026, 10, 1);
+const plan = (observed: ObservedNode, desired: DesiredNode) => planNode(observed, desired, now);
+const reach = (observed: ObservedNode, desired: DesiredNode) => afterSteps(observed, plan(observed, desired), tunnel);
+const desire = (snapshot: Snapshot) => {
+  const meaning = understand(snapshot);
+  if (!meaning.ok) throw new Error(meaning.reasons.join('; '));
+  return desiredNode(snapshot, meaning.world, self);
+};
 
 /** Few keys, addresses and roles, so that they collide: devices go, come back, swap addresses and roles. */
 const people: fc.Arbitrary<readonly Person[]> = fc
@@ -59,15 +67,15 @@ const snapshots: fc.Arbitrary<Snapshot> = fc
   })
   .map(({ people, networks, grants, inherits }) =>
     snapshotOf(people, {
-      policy: {
-        roles: [
-          { name: 'developer', includes: [] },
-          { name: 'admin', includes: inherits ? ['developer'] : [] },
-          { name: 'visitor', includes: [] },
-        ],
-        networks,
-        grants,
-      },
+      policy: policyOf(
+        'role developer',
+        inherits ? 'role admin includes developer' : 'role admin',
+        'role visitor',
+        ...networks,
+        ...grants.filter(
+          (line) => !/sandbox|internal/.test(line) || networks.some((one) => one.includes(line.split(' -> ')[1] ?? '')),
+        ),
+      ),
     }),
   );
 
@@ -75,23 +83,27 @@ describe('planNode', () => {
   test('applying a plan gives what is desired, and planning again gives nothing', () =>
     fc.assert(
       fc.property(snapshots, snapshots, (first, second) => {
-        const before = reach(bare, desiredNode(first, self));
-        const desired = desiredNode(second, self);
-        expect(planNode(before, desiredNode(first, self))).toEqual([]);
-        expect(planNode(reach(before, desired), desired)).toEqual([]);
+        const before = reach(bare, desire(first));
+        const desired = desire(second);
+        expect(plan(before, desire(first))).toEqual([]);
+        expect(plan(reach(before, desired), desired)).toEqual([]);
       }),
       { numRuns: 300 },
     ));
 
-  test('cut short anywhere, it opens nothing that is open neither before nor after', () =>
+  test('cut short anywhere, it opens nothing that neither allows, and closes nothing that both allow', () =>
     fc.assert(
       fc.property(snapshots, snapshots, (first, second) => {
-        const before = reach(bare, desiredNode(first, self));
-        const steps = planNode(before, desiredNode(second, self));
-        const permitted = new Set([...openings(before), ...openings(afterSteps(before, steps, tunnel))]);
-        for (let done = 1; done < steps.length; done++)
-          for (const opening of openings(afterSteps(before, steps.slice(0, done), tunnel)))
-            expect(permitted).toContain(opening);
+        const before = reach(bare, desire(first));
+        const steps = plan(before, desire(second));
+        const [open0, last] = [new Set(openings(before)), new Set(openings(afterSteps(before, steps, tunnel)))];
+        const permitted = open0.union(last);
+        const kept = open0.intersection(last);
+        for (let done = 1; done < steps.length; done++) {
+          const open = new Set(openings(afterSteps(before, steps.slice(0, done), tunnel)));
+          expect([...open.difference(permitted)]).toEqual([]);
+          expect([...kept.difference(open)]).toEqual([]);
+        }
       }),
       { numRuns: 300 },
     ));
@@ -99,8 +111,8 @@ describe('planNode', () => {
   test('a packet of a stranger is accepted in no state', () =>
     fc.assert(
       fc.property(snapshots, (snapshot) => {
-        const node = reach(bare, desiredNode(snapshot, self));
-        for (const destination of destinations) expect(isAccepted(node, '10.91.1.77', destination)).toBe(false);
+        const node = reach(bare, desire(snapshot));
+        for (const to of destinations) expect(isAccepted(node.firewall, { source: '10.91.1.77', ...to })).toBe(false);
       }),
       { numRuns: 100 },
     ));
@@ -109,22 +121,22 @@ describe('planNode', () => {
   const two = [person('ana', 'admin', 1), person('ben', 'developer', 2)];
 
   test('default deny stands before the tunnel is made, and the tunnel comes up last', () => {
-    const order = kinds(planNode(bare, desiredNode(snapshotOf(two), self)));
+    const order = kinds(plan(bare, desire(snapshotOf(two))));
     expect(order.lastIndexOf('restore-rules')).toBeLessThan(order.indexOf('create-interface'));
     expect(order.at(-1)).toBe('bring-up');
   });
 
   test('a revoked device leaves the sets before it leaves the peers', () => {
-    const before = reach(bare, desiredNode(snapshotOf(two), self));
-    expect(kinds(planNode(before, desiredNode(snapshotOf(two.slice(0, 1)), self)))).toEqual([
-      'remove-address',
-      'remove-address',
+    const before = reach(bare, desire(snapshotOf(two)));
+    expect(kinds(plan(before, desire(snapshotOf(two.slice(0, 1)))))).toEqual([
+      'remove-element',
+      'remove-element',
       'remove-peer',
     ]);
   });
 
   test('a closed node has no peers and accepts nothing, whatever it was before', () => {
-    const before = reach(bare, desiredNode(snapshotOf(two), self));
+    const before = reach(bare, desire(snapshotOf(two)));
     const after = reach(before, closedNode(self));
     expect(after.peers).toEqual([]);
     expect(openings(after)).toEqual([]);
@@ -132,7 +144,7 @@ describe('planNode', () => {
 
   test('a node that was taken out of the snapshot closes', () => {
     const elsewhere = { ...snapshotOf(two), nodes: [] };
-    expect(desiredNode(elsewhere, self)).toEqual(closedNode(self));
+    expect(desire(elsewhere)).toEqual(closedNode(self));
   });
 });
 
@@ -142,33 +154,13 @@ const destinations = [
   { address: '10.91.1.5', output: 'wg0' },
 ];
 
-/** Who can begin a flow to where, as `key>address`: the peers that may use an address, times what it may reach. */
+/** Who can begin a flow to where, as `key at address > address`: the peers that may use an address, times what it may reach. */
 function openings(node: ObservedNode): readonly string[] {
   return node.peers.flatMap(({ publicKey, allowedIps }) =>
     allowedIps.flatMap((cidr) =>
       destinations
-        .filter((destination) => isAccepted(node, cidr.replace('/32', ''), destination))
-        .map(({ address }) => `${publicKey}>${address}`),
+        .filter((destination) => isAccepted(node.firewall, { source: cidr.replace('/32', ''), ...destination }))
+        .map(({ address }) => `${publicKey} at ${cidr} > ${address}`),
     ),
   );
-}
-
-/** The fate of the first packet of a flow from the tunnel, by the texts of the rules, as the kernel would read them. */
-function isAccepted(node: ObservedNode, source: string, to: (typeof destinations)[number]): boolean {
-  const table = node.firewall.rules.ipv4.get('filter');
-  if (table?.get('FORWARD')?.[0] !== '-j POSTERN-FORWARD') return true;
-  const isIn = (set: string, address: string) =>
-    node.firewall.sets.find(({ name }) => name === set)?.entries.includes(address) ?? false;
-  for (const rule of table.get('POSTERN-FORWARD') ?? []) {
-    if (rule.includes('--ctdir REPLY')) continue;
-    const output = /(?:^| )-o (\S+)/.exec(rule)?.[1];
-    const prefix = /(?:^| )-d (\d+\.\d+)\./.exec(rule)?.[1];
-    const [, negated, set = '', side] = /-m set (! )?--match-set (\S+) (src|dst)/.exec(rule) ?? [];
-    const isMatch =
-      (output === undefined || output === to.output) &&
-      (prefix === undefined || to.address.startsWith(`${prefix}.`)) &&
-      (set === '' || isIn(set, side === 'src' ? source : to.address) !== (negated !== undefined));
-    if (isMatch) return rule.endsWith('-j ACCEPT');
-  }
-  return true;
 }

@@ -3,8 +3,8 @@ import { CachedBundle } from '#contract/agent.ts';
 import { Count } from '#contract/name.ts';
 import { compareVersions, type Snapshot, type Version } from '#contract/snapshot.ts';
 import type { TrustList } from '#contract/trust.ts';
-import { contradictions } from '#policies/desired/coherence.ts';
 import { TrustError, verifySnapshot, verifyTrust } from '../formats/signed.ts';
+import { understand } from '../plan/understanding.ts';
 import type { AgentPaths } from './config.ts';
 import { readFileIfPresent, writeFileAtomically, writeFilesInOrder } from './files.ts';
 
@@ -20,7 +20,7 @@ export class SnapshotRefused extends Error {
   constructor(snapshot: Version, reasons: readonly string[]) {
     const shown = reasons.slice(0, 3).join('; ');
     super(
-      `the snapshot ${versionText(snapshot)} contradicts itself: ${shown}${reasons.length > 3 ? '; and more' : ''}`,
+      `the snapshot ${versionText(snapshot)} cannot be put in force: ${shown}${reasons.length > 3 ? '; and more' : ''}`,
     );
   }
 }
@@ -149,8 +149,8 @@ export function versionText({ epoch, revision }: Version): string {
 }
 
 function refuseContradictions(snapshot: Snapshot): void {
-  const reasons = contradictions(snapshot);
-  if (reasons.length > 0) throw new SnapshotRefused(snapshot, reasons);
+  const meaning = understand(snapshot);
+  if (!meaning.ok) throw new SnapshotRefused(snapshot, meaning.reasons);
 }
 
 /** In the place of a damaged mark: what the cached snapshot proves. Closed until the master is heard all the same. */

@@ -9,6 +9,7 @@ export const packageOf: Readonly<Record<string, string>> = {
   wg: 'wireguard-tools',
   'wireguard-go': 'wireguard-go',
   ipset: 'ipset',
+  conntrack: 'conntrack',
   'iptables-save': 'iptables',
   'iptables-restore': 'iptables',
   'ip6tables-save': 'iptables',

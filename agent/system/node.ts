@@ -1,14 +1,14 @@
-import * as v from 'valibot';
 import type { InterfaceName } from '#contract/network.ts';
 import type { ObservedInterface } from '#contract/wg.ts';
+import type { Flow } from '../formats/conntrack.ts';
 import type { SetStep } from '../formats/ipset-save.ts';
 import type { RestoreStep } from '../plan/firewall.ts';
 import type { InterfaceStep } from '../plan/interface.ts';
 import type { ObservedNode, Step } from '../plan/node.ts';
 import type { PeerStep } from '../plan/peers.ts';
 import type { RunCommand } from './command.ts';
-import { readFileIfPresent, writeFileAtomically } from './files.ts';
-import { applyRestore, applySetSteps, observeFirewall } from './firewall.ts';
+import { applyRestore, applySetSteps, endFlows, observeFirewall, removeEmptiedTables, tablesOf } from './firewall.ts';
+import { openJournal } from './journal.ts';
 import { observeLink, readForwarding, writeForwarding } from './link.ts';
 import type { WireGuard } from './wireguard.ts';
 
@@ -18,6 +18,10 @@ export interface NodeSystem {
   observe(devices: readonly InterfaceName[]): Promise<{ node: ObservedNode; wireguard: ObservedInterface | undefined }>;
   /** Steps in their order; neighbours of one kind go in one command. */
   apply(steps: readonly Step[]): Promise<void>;
+  /** Ends running flows. @returns how many. */
+  endFlows(mustEnd: (flow: Flow) => boolean): Promise<number>;
+  /** Takes away what only our rules had made the kernel list. For the end. */
+  removeEmptiedTables(): Promise<void>;
 }
 
 export type NodeSystemOptions = {
@@ -28,25 +32,15 @@ export type NodeSystemOptions = {
   journal: string;
 };
 
-const Journal = v.object({ forwarding: v.record(v.string(), v.boolean()) });
-
-export function openNodeSystem({ run, wireguard, name, journal }: NodeSystemOptions): NodeSystem {
-  let found: ReadonlyMap<InterfaceName, boolean> | undefined;
-  const readFound = async () => {
-    found ??= await readJournal(journal);
-    return found;
-  };
+export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSystemOptions): NodeSystem {
+  const journal = openJournal(path);
   const recordFound = async (device: InterfaceName) => {
-    const known = await readFound();
-    if (device === name || known.has(device)) return;
-    const next = new Map(known).set(device, (await readForwarding(device)) ?? false);
-    await writeJournal(journal, next);
-    found = next;
+    if (device !== name) await journal.noteForwarding(device, () => readForwarding(device));
   };
 
   return {
     async observe(devices) {
-      const known = await readFound();
+      const known = await journal.forwarding();
       const [firewall, link, forwarding] = await Promise.all([
         observeFirewall(run),
         observeTunnel(run, wireguard, name),
@@ -67,12 +61,21 @@ export function openNodeSystem({ run, wireguard, name, journal }: NodeSystemOpti
       };
     },
 
+    endFlows: (mustEnd) => endFlows(run, mustEnd),
+
+    async removeEmptiedTables() {
+      const found = await journal.tables();
+      if (found !== undefined) await removeEmptiedTables(run, found);
+    },
+
     async apply(steps) {
       for (const group of groupSteps(steps)) {
         if (group.kind === 'sets') await applySetSteps(run, group.steps);
         else if (group.kind === 'peers') await applyPeers(wireguard, group.steps);
-        else if (group.step.kind === 'restore-rules') await applyRestore(run, group.step);
-        else await applyInterfaceStep({ run, wireguard, name, recordFound }, group.step);
+        else if (group.step.kind === 'restore-rules') {
+          await journal.noteTables(() => tablesOf(run));
+          await applyRestore(run, group.step);
+        } else await applyInterfaceStep({ run, wireguard, name, recordFound }, group.step);
       }
     },
   };
@@ -158,8 +161,8 @@ function groupSteps(steps: readonly Step[]): readonly StepGroup[] {
     switch (step.kind) {
       case 'create-set':
       case 'destroy-set':
-      case 'add-address':
-      case 'remove-address':
+      case 'add-element':
+      case 'remove-element':
         if (last?.kind === 'sets') last.steps.push(step);
         else groups.push({ kind: 'sets', steps: [step] });
         break;
@@ -173,14 +176,4 @@ function groupSteps(steps: readonly Step[]): readonly StepGroup[] {
     }
   }
   return groups;
-}
-
-export async function readJournal(path: string): Promise<ReadonlyMap<InterfaceName, boolean>> {
-  const text = await readFileIfPresent(path);
-  if (text === undefined) return new Map();
-  return new Map(Object.entries(v.parse(Journal, JSON.parse(text)).forwarding));
-}
-
-export async function writeJournal(path: string, found: ReadonlyMap<InterfaceName, boolean>): Promise<void> {
-  await writeFileAtomically(path, `${JSON.stringify({ forwarding: Object.fromEntries(found) })}\n`);
 }

@@ -3,7 +3,16 @@ import { readFile } from 'node:fs/promises';
 import { packageOf } from './command.ts';
 
 const capNetAdmin = 12n;
-const programs = ['ip', 'wg', 'ipset', 'iptables-save', 'iptables-restore', 'ip6tables-save', 'ip6tables-restore'];
+const programs = [
+  'ip',
+  'wg',
+  'ipset',
+  'conntrack',
+  'iptables-save',
+  'iptables-restore',
+  'ip6tables-save',
+  'ip6tables-restore',
+];
 
 /** What keeps this machine from being a node, each with what to do about it; empty when nothing does. */
 export async function missingPrerequisites(): Promise<readonly string[]> {

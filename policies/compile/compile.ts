@@ -28,7 +28,7 @@ export function compileFirewall(world: World, { node, revision, tunnel = 'wg0' }
 }
 
 /** Docker makes DOCKER-USER and jumps to it first, also after a restart that put its own chains above ours. */
-const hooks: readonly Hook[] = [
+export const hooks: readonly Hook[] = [
   { family: 4, table: 'filter', from: 'FORWARD', to: chainNames.forward },
   { family: 4, table: 'filter', from: 'DOCKER-USER', to: chainNames.forward, ifPresent: true },
   { family: 4, table: 'filter', from: 'INPUT', to: chainNames.input },

@@ -1,4 +1,4 @@
-import { chainNames, type Plan, ruleWriter } from './chain-builder.ts';
+import { chainNames, ownAddresses, type Plan, ruleWriter } from './chain-builder.ts';
 import { accept, type Chain, drop, jump, originalPortMatches, portMatches, type Rule } from './firewall.ts';
 
 /** Traffic to the node itself: from the tunnel by the same order as through it, and the ports closed to the public. */
@@ -13,6 +13,9 @@ export function inputChains(plan: Plan): Chain[] {
     rule({ in: tunnel }, jump(chainNames.host), 'the node itself'),
     rule({ in: tunnel }, jump(chainNames.refuse), 'nothing allows it'),
     rule({ notIn: 'lo', sets: [{ name: sets.fronts, side: 'dst' }] }, drop, 'fronts are for the tunnel alone'),
+    ...ownAddresses(plan).map((address) =>
+      rule({ destination: `${address}/32`, notIn: 'lo' }, drop, 'the tunnel address is for the tunnel alone'),
+    ),
     rule({}, jump(chainNames.public), 'vpn-only'),
   ];
   const chain = (name: string, chainRules: Rule[]): Chain => ({ family: 4, table: 'filter', name, rules: chainRules });

@@ -13,16 +13,22 @@ export const longestTimeout = 2_147_483;
 export function liveElements(set: Pick<IpSet, 'elements'>, now: number): { element: string; timeout?: number }[] {
   return set.elements.flatMap(({ element, until }: Element) => {
     if (until === undefined) return [{ element }];
-    const timeout = Math.min(Math.floor((until - now) / 1000), longestTimeout);
-    return timeout < 1 ? [] : [{ element, timeout }];
+    const timeout = secondsLeft(until, now);
+    return timeout === undefined ? [] : [{ element, timeout }];
   });
+}
+
+/** The timeout that stands for an end; undefined when there is not a whole second left. */
+export function secondsLeft(until: number, now: number): number | undefined {
+  const seconds = Math.min(Math.floor((until - now) / 1000), longestTimeout);
+  return seconds < 1 ? undefined : seconds;
 }
 
 /** Sets as `ipset restore` takes them. */
 export function renderSets(sets: readonly IpSet[], now: number): string {
   return sets
     .flatMap((set) => [
-      createLine(set),
+      `create ${set.name} ${setDefinition(set)}`,
       ...liveElements(set, now).map(
         ({ element, timeout }) => `add ${set.name} ${element}${timeout === undefined ? '' : ` timeout ${timeout}`}`,
       ),
@@ -34,9 +40,10 @@ export function renderSets(sets: readonly IpSet[], now: number): string {
 /** Room for a million elements: the limit guards the kernel's memory, and a pool is never larger in practice. */
 const mostElements = 1_048_576;
 
-function createLine({ name, type, timeouts, size }: IpSet): string {
+/** What stands after the name of a set where it is made. */
+export function setDefinition({ type, timeouts, size }: Pick<IpSet, 'type' | 'timeouts' | 'size'>): string {
   const options = type === 'list:set' ? `size ${size ?? 8}` : `family inet maxelem ${mostElements}`;
-  return `create ${name} ${type} ${options}${timeouts ? ' timeout 0' : ''}`;
+  return `${type} ${options}${timeouts ? ' timeout 0' : ''}`;
 }
 
 const tables: readonly Table[] = ['filter', 'nat', 'mangle'];

@@ -12,11 +12,10 @@ export type Coherence =
 /**
  * Looks whether a snapshot can be put in force. A key or an address that means two things would give one device
  * another's access, and a document that cannot be read opens nobody knows what. A grant that leads nowhere opens
- * nothing, so it is no reason to keep the older snapshot.
+ * nothing, so it is no reason to keep the older snapshot. `read` is its document, where that was read before.
  */
-export function coherence(snapshot: Snapshot): Coherence {
+export function coherence(snapshot: Snapshot, read = readPolicy(snapshot)): Coherence {
   const roster = contradictions(snapshot);
-  const read = readPolicy(snapshot);
   if (!read.ok) {
     const errors = read.diagnostics.filter(({ severity }) => severity === 'error');
     return { ok: false, reasons: [...roster, ...errors.map(({ line, message }) => `policy line ${line}: ${message}`)] };

@@ -133,7 +133,8 @@ describe('from elsewhere', () => {
       packet('192.0.2.9', '172.17.0.2', by('docker0'), { ...outside, port: 5432 }),
       'untouched',
     ],
-    ['a front', packet('192.0.2.9', gitlab, node, outside), 'denied front-outside-tunnel'],
+    ['a front', packet('192.0.2.9', gitlab, node, outside), 'denied inside-from-outside'],
+    ["the node's tunnel address", packet('192.0.2.9', '10.91.64.2', node, outside), 'denied inside-from-outside'],
     ['to a device', packet('172.19.0.10', laptop, tunnel, { from: bridge }), 'denied begun-outside'],
     [
       'a device that answers it',

@@ -34,7 +34,7 @@ export type Denial =
   | 'no-known-flow'
   | 'begun-outside'
   | 'vpn-only'
-  | 'front-outside-tunnel';
+  | 'inside-from-outside';
 
 /**
  * What becomes of a packet: the reference for all that enforces the policy. It reads the lines one by one and
@@ -222,8 +222,14 @@ function atInterface(world: World, packet: Packet, device: string): Verdict {
   const line = vpnOnlyLine(world, packet, device);
   if (line !== undefined) return { ...denied('vpn-only'), line };
   const atNode = to.kind === 'node' || phase === 'stray';
-  if (family === 4 && atNode && world.fronts.has(destination)) return denied('front-outside-tunnel');
+  if (family === 4 && atNode && isInside(world, packet.node, destination)) return denied('inside-from-outside');
   return { verdict: 'untouched' };
+}
+
+/** An address that this node answers at inside the tunnel. Nobody outside may speak to it in a device's name. */
+function isInside({ fronts, roster }: World, node: string, address: Ipv4): boolean {
+  const own = roster.nodes.find(({ name }) => name === node)?.tunnelAddress;
+  return address === own || address === roster.vip || fronts.has(address);
 }
 
 function denied(because: Denial): Extract<Verdict, { verdict: 'denied' }> {
