@@ -74,6 +74,7 @@ async function populate(master: TestMaster) {
     '/tokens/:id': token('auditor').id,
     ':email': ben.user.email,
     ':name': 'n1',
+    ':revision': '1',
   };
   const pathOf = (pattern: string) => {
     const filled = Object.entries(parameters).reduce(

@@ -12,9 +12,14 @@ import { codeRoutes } from './routes/codes.ts';
 import { ownDeviceRoutes } from './routes/device.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { confirmationRoute, redemptionRoute } from './routes/enrolments.ts';
+import { grantRoutes } from './routes/grants.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { policyRoutes } from './routes/policy.ts';
+import { policyQuestionRoutes } from './routes/policy-questions.ts';
+import { portRoutes } from './routes/ports.ts';
 import { publicRoutes } from './routes/public.ts';
+import { serviceRoutes } from './routes/services.ts';
 import { statusRoutes } from './routes/status.ts';
 import { swaggerRoutes } from './routes/swagger.ts';
 import { tokenRoutes } from './routes/tokens.ts';
@@ -51,7 +56,12 @@ export function applicationOf(master: Master) {
     .use(userRoutes(master))
     .use(codeRoutes(master))
     .use(deviceRoutes(master))
+    .use(policyRoutes(master))
+    .use(policyQuestionRoutes(master))
     .use(networkRoutes(master))
+    .use(serviceRoutes(master))
+    .use(portRoutes(master))
+    .use(grantRoutes(master))
     .use(nodeRoutes(master))
     .use(agentRoutes(master))
     .use(witnessRoute(master))

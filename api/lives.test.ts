@@ -195,7 +195,7 @@ describe('a new life', () => {
         },
       ],
       nodes: copy.nodes.filter(({ name }) => name !== 'n3'),
-      policy: { ...copy.policy, grants: [] },
+      policy: { ...copy.policy, document: 'role admin\nrole developer\n' },
     };
     restoreNow(postern);
     await postern.ask(200, 'PATCH', `/v1/users/${idOf('touched')}`, postern.ownerToken, { permission: 'auditor' });

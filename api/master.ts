@@ -6,6 +6,8 @@ import { type LimitSettings, type Limits, limitsOf } from './http/limits.ts';
 import { newTokenUses, type TokenUses } from './http/token-uses.ts';
 import type { SigningKeys } from './keys/working-keys.ts';
 import { type Metrics, newMetrics } from './metrics/registry.ts';
+import { type PolicyDesk, policyDeskOf } from './policy/desk.ts';
+import { type Workshop, workshopOf } from './policy/workshop.ts';
 import type { Releases } from './state/release.ts';
 import type { Store } from './store/open.ts';
 import { type Pulse, pulseOf } from './store/pulse.ts';
@@ -20,6 +22,8 @@ export type Deps = {
   certificate: () => { notBefore: Date; notAfter: Date };
   releases: Releases;
   limits: LimitSettings;
+  /** Where long documents are looked at; in a thread of its own when absent. */
+  workshop?: Workshop;
   /** How long an answer may wait for the nodes to follow. */
   convergenceMilliseconds: number;
   now: () => Date;
@@ -31,7 +35,7 @@ export type Deps = {
 };
 
 /** The running master as routes see it. */
-export type Master = Omit<Deps, 'limits'> & {
+export type Master = Omit<Deps, 'limits' | 'workshop'> & {
   fleet: Fleet;
   published: Published;
   limits: Limits;
@@ -40,12 +44,15 @@ export type Master = Omit<Deps, 'limits'> & {
   metrics: Metrics;
   pulse: Pulse;
   startedAt: Date;
+  workshop: Workshop;
+  desk: PolicyDesk;
 };
 
 export function assemble(deps: Deps): Master {
   const fleet = newFleet();
   const limits = limitsOf(deps.limits);
-  const { store, keys, certificate, addressOf, now } = deps;
+  const { store, keys, certificate, addressOf, now, log } = deps;
+  const workshop = deps.workshop ?? workshopOf();
   const published = publishedOf(store, keys);
   const uses = newTokenUses();
   store.onRevised((version) => fleet.announce(version));
@@ -60,5 +67,7 @@ export function assemble(deps: Deps): Master {
     pulse: pulseOf(store, now),
     startedAt: now(),
     callers: callersOf({ store, keys, limits, uses, addressOf, now }),
+    workshop,
+    desk: policyDeskOf({ store, workshop, now, log }),
   };
 }

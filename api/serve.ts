@@ -10,6 +10,7 @@ import { factsOf } from './http/request-facts.ts';
 import { recordUsesRegularly } from './http/token-uses.ts';
 import { assemble } from './master.ts';
 import { serveMetrics } from './metrics/listener.ts';
+import { watchGrants } from './policy/run-out.ts';
 import { keepBackups } from './state/backup-schedule.ts';
 import { masterPaths } from './state/layout.ts';
 import { liveCredentials } from './state/live.ts';
@@ -139,6 +140,7 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
   const machines = letMachinesGo(master);
   const backups = keepBackups(stateDir, log);
   const uses = recordUsesRegularly(master);
+  const grants = watchGrants(master);
 
   return {
     url: server.url.href,
@@ -148,6 +150,8 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
       connections.stop();
       backups.stop();
       clearInterval(following);
+      grants.stop();
+      master.workshop.close();
       master.fleet.closeAll();
       await Promise.race([server.stop(), Bun.sleep(3_000)]);
       await server.stop(true);

@@ -129,6 +129,18 @@ export const AuditExport = v.strictObject({
   ...auditFilters,
 });
 
+export const PolicyRevisionList = v.strictObject({
+  limit,
+  cursor,
+  sort: v.optional(
+    v.pipe(
+      v.picklist(['-revision', 'revision'], 'must be one of -revision, revision'),
+      v.description('The order, downwards with a minus; -revision when absent.'),
+    ),
+  ),
+});
+export type PolicyRevisionList = v.InferOutput<typeof PolicyRevisionList>;
+
 /** One page. `nextCursor` asks for the next and is null on the last; `total` counts all that the filters let through. */
 export function pageOf<T extends v.GenericSchema>(item: T) {
   return v.object({ items: v.array(item), nextCursor: v.nullable(v.string()), total: Count });

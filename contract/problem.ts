@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { Diagnostic } from './diagnostic.ts';
+import { Count } from './name.ts';
 
 /**
  * Every way in which the API refuses, with its HTTP status and a title for people. The code is stable: scripts may
@@ -27,7 +29,9 @@ export const problems = {
   'body-too-large': [413, 'The request body is too large'],
   'media-type': [415, 'The request body must be JSON'],
   'invalid-input': [422, 'Some fields are not valid'],
+  'policy-refused': [422, 'This policy cannot be put in force'],
   'idempotency-mismatch': [422, 'This key was used for another request'],
+  'precondition-required': [428, 'Say what you saw'],
   'too-many-requests': [429, 'Too many requests'],
   'internal-error': [500, 'The master failed'],
   'pool-exhausted': [503, 'No address is left in the pool'],
@@ -42,6 +46,10 @@ export type ProblemCode = keyof typeof problems;
 export const FieldError = v.object({ path: v.string(), message: v.string() });
 export type FieldError = v.InferOutput<typeof FieldError>;
 
+/** A line of the policy that is in the way. */
+export const PolicyLine = v.object({ line: Count, text: v.string() });
+export type PolicyLine = v.InferOutput<typeof PolicyLine>;
+
 /**
  * RFC 9457 problem details as the API sends them (`application/problem+json`). `detail` says what to do next; `instance`
  * names the request by the id under which the master's log tells more, and `reasons` say why a master is not ready.
@@ -55,11 +63,24 @@ export const Problem = v.object({
   errors: v.optional(v.array(FieldError)),
   instance: v.optional(v.string()),
   reasons: v.optional(v.array(v.string())),
+  diagnostics: v.optional(v.array(Diagnostic)),
+  lines: v.optional(v.array(PolicyLine)),
 });
 export type Problem = v.InferOutput<typeof Problem>;
 
-/** @returns the problem document of a code; `detail` must hold neither secrets nor the caller's input. */
-export function problem(code: ProblemCode, detail?: string, errors?: FieldError[]): Problem {
+/** What of a policy is the reason for a refusal: places where it is wrong, or lines that are in the way. */
+export type PolicyReasons = { readonly diagnostics?: Diagnostic[]; readonly lines?: PolicyLine[] };
+
+/**
+ * @returns the problem document of a code; `detail` must hold neither secrets nor the caller's input. What stands in a
+ * policy is told to those alone who may read it.
+ */
+export function problem(
+  code: ProblemCode,
+  detail?: string,
+  errors?: FieldError[],
+  { diagnostics, lines }: PolicyReasons = {},
+): Problem {
   const [status, title] = problems[code];
   return {
     type: `urn:postern:problem:${code}`,
@@ -68,5 +89,7 @@ export function problem(code: ProblemCode, detail?: string, errors?: FieldError[
     code,
     ...(detail === undefined ? {} : { detail }),
     ...(errors === undefined ? {} : { errors }),
+    ...(diagnostics === undefined ? {} : { diagnostics }),
+    ...(lines === undefined ? {} : { lines }),
   };
 }

@@ -1,6 +1,6 @@
 import type { Aftermath } from '#contract/life.ts';
 import type { RosterDevice, RosterNode, RosterUser } from '#contract/roster.ts';
-import { compareVersions, type Snapshot, type Version } from '#contract/snapshot.ts';
+import { compareVersions, type Version } from '#contract/snapshot.ts';
 
 /**
  * Nodes remember the newest snapshot they were given. What they hold tells a master that is behind them, and after a
@@ -87,9 +87,4 @@ export function differencesSince(copy: Roster, later: Roster): Differences {
         .map(({ name }) => name),
     },
   };
-}
-
-/** Whether two policies are the same. */
-export function isSamePolicy(a: Snapshot['policy'], b: Snapshot['policy']): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

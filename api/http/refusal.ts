@@ -1,4 +1,4 @@
-import { type FieldError, type Problem, type ProblemCode, problem } from '#contract/problem.ts';
+import { type FieldError, type PolicyReasons, type Problem, type ProblemCode, problem } from '#contract/problem.ts';
 import type { Result } from '../decisions/result.ts';
 
 /** Thrown where a request ends in a refusal; the boundary turns it into problem+json. */
@@ -8,10 +8,16 @@ export class Refusal extends Error {
   readonly problem: Problem;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(code: ProblemCode, detail?: string, errors?: FieldError[], headers: Record<string, string> = {}) {
+  constructor(
+    code: ProblemCode,
+    detail?: string,
+    errors?: FieldError[],
+    headers: Record<string, string> = {},
+    policy: PolicyReasons = {},
+  ) {
     super(code);
     this.code = code;
-    this.problem = problem(code, detail, errors);
+    this.problem = problem(code, detail, errors, policy);
     this.headers = headers;
   }
 }
@@ -19,7 +25,7 @@ export class Refusal extends Error {
 /** The value, or the refusal that the store or a decision gave instead. */
 export function granted<T>(result: Result<T>): T {
   if (result.ok) return result.value;
-  throw new Refusal(result.reason, result.detail, result.errors);
+  throw new Refusal(result.reason, result.detail, result.errors, {}, result.policy);
 }
 
 /** The thing that was asked for, or 404. */

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync
 import { join } from 'node:path';
 import { codeFromBytes } from '#contract/code.ts';
 import type { KeyUse, TrustList, WorkingKey } from '#contract/trust.ts';
-import { firstPolicy } from '../decisions/policy-edits.ts';
+import { firstDocument } from '../decisions/first-document.ts';
 import { sealKey } from '../keys/sealed.ts';
 import { signTrustList } from '../keys/signed.ts';
 import { makeCertificate, spkiHash } from '../keys/tls.ts';
@@ -109,7 +109,7 @@ function makeDatabase(paths: MasterPaths, { pool, owner, publicUrl }: InitOption
   const store = createStore(paths.database);
   try {
     return store.write(() => {
-      createSettings(store, { pool, publicUrl, policy: firstPolicy }, now);
+      createSettings(store, { pool, publicUrl, document: firstDocument }, now);
       const added = addUser(store, { email: owner, role: 'admin', permission: 'owner' }, 'setup', now);
       if (!added.ok) throw new Error(`the first owner could not be made: ${added.reason}`);
       return addApiToken(store, added.value.id, now);

@@ -31,6 +31,7 @@ function lowestFree({ db }: Store, { first, last }: AddressRange): number | unde
          SELECT address + 1 FROM walk WHERE address <= $last AND (
            EXISTS (SELECT 1 FROM devices WHERE devices.address = walk.address)
            OR EXISTS (SELECT 1 FROM nodes WHERE nodes.tunnel_address = walk.address)
+           OR EXISTS (SELECT 1 FROM fronts WHERE fronts.address = walk.address)
            OR EXISTS (SELECT 1 FROM resting_addresses AS resting WHERE resting.address = walk.address)
          )
        )
@@ -56,7 +57,7 @@ export function restAddress({ db }: Store, address: number, revision: number): v
 }
 
 /** A node that was added after the removal never knew the former owner. */
-function letRestedGo(store: Store): void {
+export function letRestedGo(store: Store): void {
   store.db
     .query(
       `DELETE FROM resting_addresses AS resting WHERE NOT EXISTS (

@@ -2,14 +2,15 @@ import type { Aftermath, Life } from '#contract/life.ts';
 import { ipv4ToNumber, numberToIpv4 } from '#contract/network.ts';
 import type { RosterUser } from '#contract/roster.ts';
 import type { Snapshot } from '#contract/snapshot.ts';
-import { differencesSince, isSamePolicy, type Roster } from '../decisions/witness.ts';
+import { differencesSince, type Roster } from '../decisions/witness.ts';
 import { restAddress } from './addresses.ts';
 import { audit } from './audit.ts';
 import { revokeDevice } from './devices.ts';
 import { currentLife } from './lives.ts';
 import { removeNode } from './nodes.ts';
 import type { Store } from './open.ts';
-import { raiseRevisionAbove, readSettings } from './settings.ts';
+import { policyInForce } from './policies.ts';
+import { raiseRevisionAbove } from './settings.ts';
 import { changeUser } from './users.ts';
 
 /**
@@ -32,7 +33,7 @@ export function takeOver(store: Store, snapshot: Snapshot, node: string, now: Da
       roles: [],
       removedNodes: [],
       ...found.lost,
-      policyChanged: !isSamePolicy(readSettings(store).policy, snapshot.policy),
+      policyChanged: policyInForce(store).document !== snapshot.policy.document,
       toClose: [],
     };
     for (const { id, name, address, userId } of found.revoked) {

@@ -1,9 +1,12 @@
 import type { BundleContent } from '#contract/bundle.ts';
 import { numberToIpv4 } from '#contract/network.ts';
-import { bundleContent } from '#policies/desired/access.ts';
+import { bundleContents } from '#policies/desired/bundle.ts';
+import { nextEnd } from '#policies/desired/outline.ts';
+import { allFronts } from './fronts.ts';
 import { rosterNodes } from './nodes.ts';
 import { planned, type Store } from './open.ts';
-import { readSettings } from './settings.ts';
+import { outlineInForce, policyInForce } from './policies.ts';
+import { readPool } from './settings.ts';
 
 /** Whose bundles a change can touch. */
 export type BundleScope = 'all' | { userId: string } | { deviceId: string };
@@ -22,38 +25,65 @@ type DeviceRow = {
   name: string;
   public_key: string;
   address: number;
+  email: string;
   role: string;
   bundle_content: string;
 };
 
 const deviceRows = `
-  SELECT devices.id, devices.name, devices.public_key, devices.address, users.role, devices.bundle_content
+  SELECT devices.id, devices.name, devices.public_key, devices.address, users.email, users.role, devices.bundle_content
   FROM devices JOIN users ON users.id = devices.user_id`;
 
-/** What a device of this role would be told now. */
+/** What a device of this user would be told now. */
 export function contentFor(
   store: Store,
   device: { name: string; publicKey: string; address: number },
-  role: string,
+  user: { email: string; role: string },
+  now: Date,
 ): BundleContent {
-  const { pool, policy } = readSettings(store);
-  const snapshot = { pool, policy, nodes: rosterNodes(store) };
-  return bundleContent(snapshot, { ...device, address: numberToIpv4(device.address) }, role);
+  return contentsNow(store, now)({ ...device, address: numberToIpv4(device.address) }, user);
 }
 
-/** Gives every bundle in `scope` whose content is not what it was the revision that changed it. */
-export function refreshBundles(store: Store, scope: BundleScope, revision: number, now: Date): void {
-  const { pool, policy } = readSettings(store);
-  const snapshot = { pool, policy, nodes: rosterNodes(store) };
-  const update = store.db.query(
-    `UPDATE devices SET bundle_content = $content, bundle_revision = $revision, bundle_issued_at = $now
-     WHERE id = $id`,
-  );
+/** Gives every bundle in `scope` whose content is not what it was the revision that changed it. @returns how many */
+export function refreshBundles(store: Store, scope: BundleScope, revision: number, now: Date): number {
+  const contentOf = contentsNow(store, now);
+  let changed = 0;
   for (const row of devicesIn(store, scope)) {
     const device = { name: row.name, publicKey: row.public_key, address: numberToIpv4(row.address) };
-    const content = JSON.stringify(bundleContent(snapshot, device, row.role));
-    if (content !== row.bundle_content) update.run({ id: row.id, content, revision, now: now.toISOString() });
+    const content = JSON.stringify(contentOf(device, row));
+    if (content === row.bundle_content) continue;
+    changed += 1;
+    writeBundle(store, row.id, content, revision, now);
   }
+  return changed;
+}
+
+/** Part of a larger change: the content as it was found to be. */
+export function writeBundle({ db }: Store, deviceId: string, content: string, revision: number, now: Date): void {
+  db.query(
+    `UPDATE devices SET bundle_content = $content, bundle_revision = $revision, bundle_issued_at = $now
+     WHERE id = $id AND bundle_content <> $content`,
+  ).run({ id: deviceId, content, revision, now: now.toISOString() });
+}
+
+type Contents = ReturnType<typeof bundleContents>;
+type Memory = { mark: string; around: string; from: number; until: number; contents: Contents };
+
+/** Holds until the policy or a node changes, or a grant ends: enough that an enrolment does not begin from nothing. */
+const remembered = new WeakMap<Store, Memory>();
+
+function contentsNow(store: Store, now: Date): Contents {
+  const { mark } = policyInForce(store);
+  const pool = readPool(store);
+  const nodes = rosterNodes(store);
+  const around = JSON.stringify([pool, nodes]);
+  const at = now.getTime();
+  const known = remembered.get(store);
+  if (known?.mark === mark && known.around === around && known.from <= at && at < known.until) return known.contents;
+  const outline = outlineInForce(store);
+  const contents = bundleContents(outline, { pool, nodes, fronts: allFronts(store) }, at);
+  remembered.set(store, { mark, around, from: at, until: nextEnd(outline, at) ?? Infinity, contents });
+  return contents;
 }
 
 function devicesIn({ db }: Store, scope: BundleScope): DeviceRow[] {

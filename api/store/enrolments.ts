@@ -71,7 +71,7 @@ function lease(store: Store, code: StoredCode, request: Omit<EnrolmentRequest, '
       detail: 'Your admin must revoke unused devices or enlarge the pool.',
     };
 
-  const content = contentFor(store, { name: request.deviceName, publicKey: request.publicKey, address }, user.role);
+  const content = contentFor(store, { name: request.deviceName, publicKey: request.publicKey, address }, user, now);
   const row = {
     id: Bun.randomUUIDv7(),
     userId: user.id,

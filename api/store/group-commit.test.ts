@@ -34,7 +34,7 @@ function newStore(batchSize?: number) {
   const path = join(folder, `${crypto.randomUUID()}.db`);
   const store = createStore(path, batchSize === undefined ? {} : { batchSize });
   store.db.run('CREATE TABLE kept (id INTEGER, part INTEGER, PRIMARY KEY (id, part)) STRICT');
-  createSettings(store, { pool: '10.91.64.0/18', publicUrl: 'https://vpn.example.com', policy: policyOfNobody }, now);
+  createSettings(store, { pool: '10.91.64.0/18', publicUrl: 'https://vpn.example.com', document: 'role admin\n' }, now);
   const outside = new Database(path, { readonly: true });
   return {
     store,
@@ -47,8 +47,6 @@ function newStore(batchSize?: number) {
     },
   };
 }
-
-const policyOfNobody = { roles: [], networks: [], grants: [] } as never;
 
 /** An act of two rows and a revision, which must never be seen by halves. */
 function keep(store: Store, id: number, fails = false): void {

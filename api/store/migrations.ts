@@ -8,7 +8,9 @@ import enrolmentIndexes from './migrations/0003-enrolment-indexes.sql' with { ty
 import tokens from './migrations/0004-tokens.sql' with { type: 'text' };
 import auditChain from './migrations/0005-audit-chain.sql' with { type: 'text' };
 import lives from './migrations/0006-lives.sql' with { type: 'text' };
+import policy from './migrations/0007-policy.sql' with { type: 'text' };
 import { chainAudit } from './migrations/audit-chain.ts';
+import { policyToDocument } from './migrations/structured-policy.ts';
 
 /** SQL, and where that is not enough a function that goes on in the same transaction. */
 export type Migration = string | readonly [sql: string, act: (db: Database) => void];
@@ -21,6 +23,7 @@ export const migrations: readonly Migration[] = [
   tokens,
   [auditChain, chainAudit],
   lives,
+  [policy, policyToDocument],
 ];
 
 /** Copies of the database as it was before a step up, of which the newest stay. */

@@ -4,15 +4,17 @@ import type { NodeList } from '#contract/lists.ts';
 import { numberToIpv4 } from '#contract/network.ts';
 import type { RosterNode } from '#contract/roster.ts';
 import type { Version } from '#contract/snapshot.ts';
+import { linesNaming } from '#policies/desired/outline.ts';
 import { driftToNote, driftWindowMilliseconds } from '../decisions/drift.ts';
-import { networksThrough } from '../decisions/policy-edits.ts';
+import { inUse } from '../decisions/policy-resources.ts';
 import type { Result } from '../decisions/result.ts';
 import { freeNodeAddress, restAddress } from './addresses.ts';
 import { audit, auditedSince } from './audit.ts';
 import { refreshBundles } from './bundles.ts';
 import { type Asked, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
-import { currentVersion, raiseRevision, readSettings } from './settings.ts';
+import { outlineInForce, textOfLines } from './policies.ts';
+import { currentVersion, raiseRevision } from './settings.ts';
 
 /** A node as the master knows it; `agentKey` is the public key that its agent signs with. */
 export type StoredNode = RosterNode & {
@@ -117,16 +119,15 @@ export function addNode(store: Store, node: NewNode, actor: string, now: Date): 
   });
 }
 
-/** Removes a node, unless a network still lies behind it. Its tokens stop working with the row. */
+/** Removes a node, unless the policy still names it. Its tokens stop working with the row. */
 export function removeNode(store: Store, name: string, actor: string, now: Date): Result<undefined> {
   return store.write((): Result<undefined> => {
     const row = store.db
       .query<{ tunnel_address: number }, [string]>('SELECT tunnel_address FROM nodes WHERE name = ?')
       .get(name);
     if (row === null) return { ok: false, reason: 'not-found' };
-    const networks = networksThrough(readSettings(store).policy, name);
-    if (networks.length > 0)
-      return { ok: false, reason: 'in-use', detail: `Remove its networks first: ${networks.join(', ')}.` };
+    const lines = textOfLines(store, linesNaming(outlineInForce(store), name));
+    if (lines.length > 0) return inUse(lines);
     const { revision } = raiseRevision(store, now);
     store.db.query('DELETE FROM nodes WHERE name = ?').run(name);
     restAddress(store, row.tunnel_address, revision);

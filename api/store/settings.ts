@@ -1,27 +1,46 @@
-import type { Policy } from '#contract/policy.ts';
 import type { Version } from '#contract/snapshot.ts';
+import { audit } from './audit.ts';
 import { isStorageFailure } from './errors.ts';
 import type { Store } from './open.ts';
+import { insertDocument } from './policies.ts';
 
-export type Settings = Version & { revisedAt: string; pool: string; publicUrl: string; policy: Policy };
+/** `api` is where the API answers inside the tunnel, if it does: the port on that node. */
+export type Settings = Version & { revisedAt: string; pool: string; publicUrl: string; api: ApiPlace | null };
 
-type Row = { epoch: number; revision: number; revised_at: string; pool: string; public_url: string; policy: string };
+export type ApiPlace = { node: string; port: number };
+
+type Row = {
+  epoch: number;
+  revision: number;
+  revised_at: string;
+  pool: string;
+  public_url: string;
+  api_node: string | null;
+  api_port: number | null;
+};
 
 export function readSettings({ db }: Store): Settings {
   const row = db
-    .query<Row, []>('SELECT epoch, revision, revised_at, pool, public_url, policy FROM settings WHERE id = 1')
+    .query<Row, []>(
+      'SELECT epoch, revision, revised_at, pool, public_url, api_node, api_port FROM settings WHERE id = 1',
+    )
     .get();
   if (row === null) throw new Error('the database has no settings: it was not made by init');
-  const { revised_at: revisedAt, public_url: publicUrl, policy, ...rest } = row;
-  return { ...rest, revisedAt, publicUrl, policy: parsePolicy(policy) };
+  const { revised_at: revisedAt, public_url: publicUrl, api_node: node, api_port: port, ...rest } = row;
+  return { ...rest, revisedAt, publicUrl, api: node === null || port === null ? null : { node, port } };
 }
 
-/** It is long, asked for by almost everything, and seldom another one than last time. */
-let lastParsed: { text: string; policy: Policy } | undefined;
-
-function parsePolicy(text: string): Policy {
-  if (lastParsed?.text !== text) lastParsed = { text, policy: JSON.parse(text) };
-  return lastParsed.policy;
+/** Keeps where the API answers inside the tunnel. Nodes open that port to every device, so they see the change. */
+export function recordApiPlace(store: Store, api: ApiPlace | null, now: Date): void {
+  store.write(() => {
+    const known = readSettings(store).api;
+    if (known?.node === api?.node && known?.port === api?.port) return;
+    raiseRevision(store, now);
+    store.db
+      .query('UPDATE settings SET api_node = $node, api_port = $port WHERE id = 1')
+      .run({ node: api?.node ?? null, port: api?.port ?? null });
+    audit(store, now, { actor: 'postern', act: 'api.place', subject: api?.node ?? 'none', detail: { api } });
+  });
 }
 
 export function readPool({ db }: Store): string {
@@ -46,23 +65,19 @@ export function committedVersion(store: Store): Version {
   return currentVersion(store);
 }
 
-/** The first settings of a new database, in epoch 1. Its first user makes revision 1. */
-export function createSettings(store: Store, first: Pick<Settings, 'pool' | 'publicUrl' | 'policy'>, now: Date): void {
+/** The first settings and policy of a new database, in epoch 1. Its first user makes revision 1. */
+export function createSettings(
+  store: Store,
+  { pool, publicUrl, document }: { pool: string; publicUrl: string; document: string },
+  now: Date,
+): void {
   store.db
     .query(
-      `INSERT INTO settings (id, epoch, revision, revised_at, pool, public_url, policy)
-       VALUES (1, 1, 0, $now, $pool, $publicUrl, $policy)`,
+      `INSERT INTO settings (id, epoch, revision, revised_at, pool, public_url)
+       VALUES (1, 1, 0, $now, $pool, $publicUrl)`,
     )
-    .run({
-      now: now.toISOString(),
-      pool: first.pool,
-      publicUrl: first.publicUrl,
-      policy: JSON.stringify(first.policy),
-    });
-}
-
-export function writePolicy(store: Store, policy: Policy): void {
-  store.db.query('UPDATE settings SET policy = ? WHERE id = 1').run(JSON.stringify(policy));
+    .run({ now: now.toISOString(), pool, publicUrl });
+  insertDocument(store, { revision: 1, document, actor: 'setup', note: null }, now);
 }
 
 /**

@@ -1,8 +1,10 @@
 import { numberToIpv4 } from '#contract/network.ts';
 import type { RosterDevice, RosterUser } from '#contract/roster.ts';
 import type { Snapshot } from '#contract/snapshot.ts';
+import { allFronts } from './fronts.ts';
 import { rosterNodes } from './nodes.ts';
 import type { Store } from './open.ts';
+import { policyInForce } from './policies.ts';
 import { readSettings } from './settings.ts';
 
 type DeviceRow = {
@@ -16,7 +18,9 @@ type DeviceRow = {
 
 /** All that a node may know: enabled users and their registered devices, the nodes and the policy. */
 export function readSnapshot(store: Store): Snapshot {
-  const { epoch, revision, revisedAt, pool, policy } = readSettings(store);
+  const { epoch, revision, revisedAt, pool, api } = readSettings(store);
+  const { revision: policyRevision, document } = policyInForce(store);
+  const nodes = rosterNodes(store);
   const users = store.db
     .query<RosterUser, []>('SELECT id, email, role FROM users WHERE disabled = 0 ORDER BY id')
     .all();
@@ -36,5 +40,17 @@ export function readSnapshot(store: Store): Snapshot {
         bundleRevision: row.bundle_revision,
       }),
     );
-  return { epoch, revision, issuedAt: revisedAt, pool, users, devices, nodes: rosterNodes(store), policy };
+  return {
+    epoch,
+    revision,
+    issuedAt: revisedAt,
+    pool,
+    users,
+    devices,
+    nodes,
+    policy: { revision: policyRevision, document },
+    fronts: allFronts(store),
+    // A master may be told of a node before that is one.
+    ...(api !== null && nodes.some(({ name }) => name === api.node) ? { api } : {}),
+  };
 }

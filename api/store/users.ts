@@ -1,13 +1,14 @@
 import type { NewUser, Permission, User, UserChange, WantedUser } from '#contract/admin.ts';
 import type { UserList } from '#contract/lists.ts';
-import { roleProblem } from '../decisions/policy-edits.ts';
 import type { Result } from '../decisions/result.ts';
+import { roleProblem } from '../decisions/roles.ts';
 import { audit } from './audit.ts';
 import { listDevicesOfUser, refreshBundles } from './bundles.ts';
 import { removeDevice } from './devices.ts';
 import { type Asked, equal, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
-import { raiseRevision, readSettings } from './settings.ts';
+import { outlineInForce } from './policies.ts';
+import { raiseRevision } from './settings.ts';
 
 type Row = { id: string; email: string; role: string; permission: Permission; disabled: number; created_at: string };
 
@@ -79,7 +80,7 @@ export function addUser(
   now: Date,
 ): Result<User> {
   return store.write((): Result<User> => {
-    const unknownRole = roleProblem(readSettings(store).policy, user.role);
+    const unknownRole = roleProblem(outlineInForce(store), user.role);
     if (unknownRole !== undefined) return { ok: false, reason: 'invalid-input', errors: [unknownRole] };
     const taken = store.db.query('SELECT 1 FROM users WHERE email = ?').get(user.email);
     if (taken !== null)
@@ -123,7 +124,7 @@ export function changeUser(store: Store, id: string, change: UserChange, actor: 
     if (next.role === user.role && next.permission === user.permission && next.disabled === user.disabled)
       return { ok: true, value: user };
     if (next.role !== user.role) {
-      const unknownRole = roleProblem(readSettings(store).policy, next.role);
+      const unknownRole = roleProblem(outlineInForce(store), next.role);
       if (unknownRole !== undefined) return { ok: false, reason: 'invalid-input', errors: [unknownRole] };
     }
     if (isLastOwner(store, user) && (next.permission !== 'owner' || next.disabled)) return lastOwner;

@@ -3,11 +3,12 @@ import type { IssuedCode, NodeResource, Permission, User } from '#contract/admin
 import type { EnrolmentLease, EnrolmentResult, TokenAnswer } from '#contract/enrolment.ts';
 import { TrustList } from '#contract/trust.ts';
 import { applicationOf } from '../app.ts';
-import { firstPolicy } from '../decisions/policy-edits.ts';
+import { firstDocument } from '../decisions/first-document.ts';
 import { defaultLimits, type LimitSettings } from '../http/limits.ts';
 import { signTrustList } from '../keys/signed.ts';
 import { makeKey, useKey, type WorkingKeyPair } from '../keys/working-keys.ts';
 import { assemble } from '../master.ts';
+import { type Workshop, workshopOf } from '../policy/workshop.ts';
 import type { Releases } from '../state/release.ts';
 import { addApiToken } from '../store/api-tokens.ts';
 import { createStore } from '../store/open.ts';
@@ -19,9 +20,17 @@ export type TestMaster = Awaited<ReturnType<typeof testMaster>>;
 
 export const start = new Date('2026-12-01T08:00:00.000Z');
 
+/** Starting a thread takes its time, and the masters of tests ask one after the other. */
+const sharedWorkshop = workshopOf();
+
 /** A master without a socket: real migrations on a database in memory, and a clock that moves when told. */
 export async function testMaster(
-  options: { pool?: string; limits?: Partial<LimitSettings>; convergenceMilliseconds?: number } = {},
+  options: {
+    pool?: string;
+    limits?: Partial<LimitSettings>;
+    convergenceMilliseconds?: number;
+    workshop?: Workshop;
+  } = {},
 ) {
   const clock = { now: start };
   const now = () => clock.now;
@@ -40,7 +49,7 @@ export async function testMaster(
   const owner = store.write(() => {
     createSettings(
       store,
-      { pool: options.pool ?? '10.91.64.0/18', publicUrl: 'https://vpn.example.com:8443', policy: firstPolicy },
+      { pool: options.pool ?? '10.91.64.0/18', publicUrl: 'https://vpn.example.com:8443', document: firstDocument },
       start,
     );
     const added = addUser(store, { email: 'ana@example.com', role: 'admin', permission: 'owner' }, 'setup', start);
@@ -56,6 +65,7 @@ export async function testMaster(
     certificate: () => certificate,
     releases,
     limits: { ...defaultLimits, slowDownMilliseconds: 0, ...options.limits },
+    workshop: options.workshop ?? sharedWorkshop,
     convergenceMilliseconds: options.convergenceMilliseconds ?? 0,
     now,
     log: { error: (...line) => void logged.push(line) },

@@ -146,8 +146,22 @@ export async function wholeLife(
 
   // Whatever can be read.
   const token = script.token ?? '';
-  for (const path of readable(await expected(200, 'GET', '/swagger/json')))
-    await expected(200, 'GET', path.replace('{email}', 'ben@example.com').replace('{name}', 'n1'), token);
+  const things: Record<string, string> = {
+    '{email}': 'ben@example.com',
+    'nodes/{name}': 'nodes/n1',
+    'networks/{name}': 'networks/lan',
+    'services/{name}': 'services/wiki',
+    '{revision}': '1',
+  };
+  const lan = { name: 'lan', cidr: '172.31.0.0/16', gateways: [{ node: 'n1', device: 'eth7' }] };
+  await expected(201, 'POST', '/v1/networks', owner, lan);
+  await expected(201, 'POST', '/v1/services', owner, { name: 'wiki', address: '172.31.0.9', ports: ['tcp/443'] });
+  for (const path of readable(await expected(200, 'GET', '/swagger/json'))) {
+    const filled = Object.entries(things).reduce((text, [name, value]) => text.replace(name, value), path);
+    await expected(200, 'GET', filled, token);
+  }
+  await expected(200, 'DELETE', '/v1/services/wiki', owner);
+  await expected(200, 'DELETE', '/v1/networks/lan', owner);
   for (const path of [
     `/v1/users/${userId}`,
     `/v1/users/${userId}/codes`,

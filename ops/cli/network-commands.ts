@@ -67,10 +67,11 @@ export function addNetworkCommands(program: Command, session: Session): void {
 
   network
     .command('remove <name>')
-    .description('remove a network and all access to it')
-    .action((name: string) =>
+    .description('remove a network')
+    .option('--with-access', 'take the access to it along; without this it is refused while a line grants any', false)
+    .action((name: string, { withAccess }: { withAccess: boolean }) =>
       session(async (master, screen) => {
-        const path = `/v1/networks/${encodeURIComponent(name)}`;
+        const path = `/v1/networks/${encodeURIComponent(name)}${withAccess ? '?uses=remove' : ''}`;
         const convergence = await master.call(Convergence, 'DELETE', path);
         showOne(screen, convergence, `${name} is removed: ${describeConvergence(convergence)}.`);
       }),

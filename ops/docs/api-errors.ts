@@ -15,7 +15,8 @@ const remedies: Record<ProblemCode, string> = {
   'address-mismatch': 'Confirm the address that the enrolment answered with.',
   'already-exists': 'Choose another name, or change the one that is there.',
   'idempotency-in-flight': 'Wait for the first answer, or send the request again after `Retry-After` seconds.',
-  'in-use': 'Do first what the answer says: the networks of a node go before it, a disabled user gets no code.',
+  'in-use':
+    'Do first what the answer says: the lines of the policy go before a node they name, a disabled user gets no code.',
   'last-owner': 'Make somebody else an owner first.',
   'witness-wanted': 'For agents: send the snapshot that is held to `/v1/agent/witness`, then ask again.',
   'code-expired': 'Ask your admin for a new code.',
@@ -24,7 +25,10 @@ const remedies: Record<ProblemCode, string> = {
   'body-too-large': 'Send at most what the answer allows.',
   'media-type': 'Send `Content-Type: application/json`.',
   'invalid-input': 'Correct the fields in `errors`. Each has its path and what is wrong, never the value.',
+  'policy-refused':
+    'Correct what `diagnostics` say, each with its line and column. The policy in force stays as it is.',
   'idempotency-mismatch': 'Take a new `Idempotency-Key` for each new request; keep it only for repeating the same one.',
+  'precondition-required': 'Read the policy, and send its `ETag` as `If-Match` with the change.',
   'too-many-requests': 'Wait as many seconds as the header `Retry-After` says.',
   'internal-error': 'Nothing is wrong with the request. The log of the master says more.',
   'pool-exhausted': 'Remove devices that are gone. Every address of the pool is given out or still resting.',
@@ -42,13 +46,15 @@ export function renderApiErrors(): string {
 # What the API says when it refuses
 
 Every refusal is a problem document (RFC 9457) of the type \`application/problem+json\`. Scripts switch on \`code\`: it stays
-what it is, while titles and details may be worded anew. No refusal repeats what was sent.
+what it is, while titles and details may be worded anew. No refusal repeats what was sent, but for the words of a policy.
 
 \`\`\`json
 ${JSON.stringify(problem('code-used', 'Ask your admin for a new one.'), undefined, 2)}
 \`\`\`
 
-\`invalid-input\` adds \`errors\`, a list of \`{path, message}\`.
+\`invalid-input\` adds \`errors\`, a list of \`{path, message}\`. \`policy-refused\` adds \`diagnostics\`, all of them, each
+\`{severity, code, line, column, length, message, suggestion?}\`; \`in-use\` adds \`lines\` of the policy, \`{line, text}\`, where
+those are what is in the way.
 
 ${table([['code', 'status', 'title', 'what to do'], ...rows])}
 `;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
+import { renderDiagnostics } from '#contract/diagnostic.ts';
 import { compileFirewall } from '#policies/compile/compile.ts';
 import { renderChains, renderSets } from '#policies/compile/render.ts';
 import { checkSource } from '#policies/language/check.ts';
-import { renderDiagnostics } from '#policies/language/diagnostic.ts';
 import { format } from '#policies/language/format.ts';
 import { checkAgainstRoster } from '#policies/meaning/check-roster.ts';
 import type { PolicyRoster } from '#policies/meaning/roster.ts';

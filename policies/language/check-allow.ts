@@ -1,7 +1,8 @@
+import type { Diagnostic } from '#contract/diagnostic.ts';
 import { readPlace } from './address.ts';
 import { repeatedPorts } from './check-places.ts';
 import type { Declared } from './declared.ts';
-import { type Diagnostic, errorAt, warningAt } from './diagnostic.ts';
+import { errorAt, warningAt } from './diagnostic.ts';
 import { writtenSubject, writtenTarget } from './format-statement.ts';
 import {
   type AllowStatement,

@@ -1,5 +1,6 @@
+import type { Diagnostic } from '#contract/diagnostic.ts';
 import type { Declared } from './declared.ts';
-import { type Diagnostic, errorAt, warningAt } from './diagnostic.ts';
+import { errorAt, warningAt } from './diagnostic.ts';
 import { type At, type Document, type Port, portsOverlap, type ServiceStatement, statementsOf } from './statement.ts';
 import { writtenPort } from './values.ts';
 

@@ -1,5 +1,6 @@
+import type { Diagnostic } from '#contract/diagnostic.ts';
 import type { Declared } from './declared.ts';
-import { type Diagnostic, errorAt, warningAt } from './diagnostic.ts';
+import { errorAt, warningAt } from './diagnostic.ts';
 import { type At, type Document, type RoleStatement, statementsOf } from './statement.ts';
 
 /** Roles that are included must exist, once, and never include themselves by whatever way round. */

@@ -1,4 +1,5 @@
-import { type Diagnostic, errorAt, warningAt } from './diagnostic.ts';
+import type { Diagnostic } from '#contract/diagnostic.ts';
+import { errorAt, warningAt } from './diagnostic.ts';
 import { type Document, type Port, portsOverlap, statementsOf, type VpnOnlyStatement } from './statement.ts';
 import { writtenPort } from './values.ts';
 

@@ -1,9 +1,10 @@
+import type { Diagnostic } from '#contract/diagnostic.ts';
 import { checkAllows } from './check-allow.ts';
 import { checkNetworks, checkServices } from './check-places.ts';
 import { checkRoles } from './check-roles.ts';
 import { checkVpnOnly } from './check-vpn-only.ts';
 import { Declared } from './declared.ts';
-import { type Diagnostic, hasErrors, inReadingOrder } from './diagnostic.ts';
+import { hasErrors, inReadingOrder } from './diagnostic.ts';
 import { parse } from './parse.ts';
 import type { Document, Port } from './statement.ts';
 

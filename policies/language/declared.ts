@@ -1,4 +1,5 @@
-import { type Diagnostic, errorAt } from './diagnostic.ts';
+import type { Diagnostic } from '#contract/diagnostic.ts';
+import { errorAt } from './diagnostic.ts';
 import { NetworkIndex } from './network-index.ts';
 import {
   type At,

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
+import { inert, renderDiagnostics } from '#contract/diagnostic.ts';
 import { checkSource } from './check.ts';
-import { errorAt, inert, renderDiagnostics } from './diagnostic.ts';
+import { errorAt } from './diagnostic.ts';
 
 const rendered = (source: string) => {
   const checked = checkSource(source);

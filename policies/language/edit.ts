@@ -1,5 +1,5 @@
+import type { Diagnostic } from '#contract/diagnostic.ts';
 import { checkDocument } from './check.ts';
-import type { Diagnostic } from './diagnostic.ts';
 import { writtenStatement, writtenSubject, writtenTarget } from './format-statement.ts';
 import { splitLines } from './lex.ts';
 import { parse, parseLine } from './parse.ts';

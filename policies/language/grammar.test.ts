@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { renderDiagnostics } from '#contract/diagnostic.ts';
 import { checkSource } from './check.ts';
-import { renderDiagnostics } from './diagnostic.ts';
 import { type Expression, readGrammar, sentences, specialOf } from './fixture/grammar-sentences.ts';
 import { parse } from './parse.ts';
 import { reservedWords } from './words.ts';

@@ -1,4 +1,5 @@
-import { type Diagnostic, errorAt } from './diagnostic.ts';
+import type { Diagnostic } from '#contract/diagnostic.ts';
+import { errorAt } from './diagnostic.ts';
 
 /** A document is at most this long, so that reading one is bounded in time and memory. */
 export const maxDocumentCharacters = 1_000_000;

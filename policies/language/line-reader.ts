@@ -1,5 +1,6 @@
+import type { Diagnostic } from '#contract/diagnostic.ts';
 import type { Read } from './address.ts';
-import { type Diagnostic, errorAt, type Place } from './diagnostic.ts';
+import { errorAt, type Place } from './diagnostic.ts';
 import type { Token } from './lex.ts';
 import type { At } from './statement.ts';
 import { editDistance } from './suggest.ts';

@@ -1,4 +1,5 @@
-import { type Diagnostic, errorAt } from './diagnostic.ts';
+import type { Diagnostic } from '#contract/diagnostic.ts';
+import { errorAt } from './diagnostic.ts';
 import { lexLine, maxDocumentCharacters, splitLines, type Token } from './lex.ts';
 import { LineReader } from './line-reader.ts';
 import { readStatement } from './read-statement.ts';

@@ -1,5 +1,6 @@
+import type { Diagnostic } from '#contract/diagnostic.ts';
 import { cidrsOverlap } from '#contract/network.ts';
-import { type Diagnostic, errorAt, inReadingOrder, warningAt } from '#policies/language/diagnostic.ts';
+import { errorAt, inReadingOrder, warningAt } from '#policies/language/diagnostic.ts';
 import { writtenSubject } from '#policies/language/format-statement.ts';
 import { type At, type Subject, statementsOf } from '#policies/language/statement.ts';
 import { Suggester } from '#policies/language/suggest.ts';

@@ -1,7 +1,14 @@
 import type { Cidr } from '#contract/network.ts';
 import { writtenPlace } from '#policies/language/address.ts';
 import { writtenStatement, writtenSubject, writtenTarget } from '#policies/language/format-statement.ts';
-import { frontPort, type Port, type Subject, type Target, visiblePorts } from '#policies/language/statement.ts';
+import {
+  frontPort,
+  type Port,
+  type Subject,
+  statementsOf,
+  type Target,
+  visiblePorts,
+} from '#policies/language/statement.ts';
 import { writtenPort } from '#policies/language/values.ts';
 import { type Access, accessOf, boxesOf, partsOf } from './access.ts';
 import type { Box } from './boxes.ts';
@@ -48,6 +55,8 @@ export function explain(
   });
   if (target.kind === 'named' && !world.services.has(target.name) && !world.networks.has(target.name))
     return unknown(`There is no network or service ${target.name}.`);
+  if (subject.kind === 'role' && !statementsOf(world.document, 'role').some(({ name }) => name.value === subject.role))
+    return unknown(`There is no role ${subject.role}.`);
   const principal = principalOf(world, subject);
   if (principal === undefined)
     return unknown(`There is no user ${asked.subject} who is enabled; who is not in the roster reaches nothing.`);

@@ -1,61 +1,133 @@
 import type { BundleNetwork } from '#contract/bundle.ts';
 import type { Cidr } from '#contract/network.ts';
-import type { NetworkStatement, Target } from '#policies/language/statement.ts';
+import type { Front } from '#contract/policy.ts';
+import { writtenSubject } from '#policies/language/format-statement.ts';
+import type { NetworkStatement, Subject, Target } from '#policies/language/statement.ts';
 import { partsOf } from './access.ts';
 import { cidrsOf } from './region.ts';
-import { allowsFor, type Principal, type World } from './world.ts';
+import type { Principal, World } from './world.ts';
 
-/**
- * The places a device's tunnel leads to, with the nodes that lead there, in the order of the document. What has run out
- * is not among them, so a bundle changes when a grant ends: see {@link nextEnd}.
- */
-export function networksFor(world: World, principal: Principal, now: number): readonly BundleNetwork[] {
-  const places = allowsFor(world, principal)
-    .filter(({ until }) => until === undefined || until.value.at > now)
-    .flatMap(({ targets }) => targets.flatMap(({ value }) => placesOf(world, value)));
-  return [...new Map(places.map((place) => [`${place.name} ${place.cidr}`, place])).values()];
+/** Where a line leads, whatever nodes there are and whichever address a front has. */
+export type Way =
+  | { readonly kind: 'devices' }
+  | { readonly kind: 'front'; readonly service: string }
+  | { readonly kind: 'network'; readonly network: BundleNetwork };
+
+/** What one line grants: to where, and until when (Unix milliseconds). */
+export interface Grant {
+  readonly line: number;
+  readonly end: number | null;
+  readonly ways: readonly Way[];
 }
 
-/** The next moment after `now` at which any grant ends, in Unix milliseconds. */
-export function nextEnd(world: World, now: number): number | undefined {
-  const ends = world.allows.flatMap(({ until }) =>
-    until !== undefined && until.value.at > now ? [until.value.at] : [],
-  );
-  return ends.length === 0 ? undefined : Math.min(...ends);
+/** The grants of a document by the spelling of each subject they name. Plain data, and of the document alone. */
+export type Grants = readonly (readonly [subject: string, grants: readonly Grant[]])[];
+
+/** What a document does not say: where the devices, the nodes and the fronts are. */
+export interface Surroundings {
+  readonly pool: Cidr;
+  readonly nodes: readonly { readonly name: string }[];
+  readonly fronts: readonly Front[];
 }
 
-function placesOf(world: World, target: Target): BundleNetwork[] {
-  const everyNode = world.roster.nodes.map(({ name }) => name);
+export function grantsOf({ allowsBySubject, ...world }: World): Grants {
+  const ways = new Map<number, Grant>();
+  const grantOf = (allow: World['allows'][number]): Grant => {
+    const known = ways.get(allow.line);
+    if (known !== undefined) return known;
+    const grant = {
+      line: allow.line,
+      end: allow.until?.value.at ?? null,
+      ways: allow.targets.flatMap(({ value }) => waysTo(world, value)),
+    };
+    ways.set(allow.line, grant);
+    return grant;
+  };
+  return [...allowsBySubject].map(([subject, allows]) => [subject, allows.map(grantOf)] as const);
+}
+
+/** Answers where devices' tunnels lead. Made once for many devices: most have the same grants, and share an answer. */
+export class Networks {
+  readonly #grants: ReadonlyMap<string, readonly Grant[]>;
+  readonly #fronts: ReadonlyMap<string, string>;
+  readonly #around: Surroundings;
+  readonly #now: number;
+  readonly #known = new Map<string, readonly BundleNetwork[]>();
+
+  /** `now` in Unix milliseconds: what has run out is no longer among the answers. */
+  constructor(grants: ReadonlyMap<string, readonly Grant[]>, around: Surroundings, now: number) {
+    this.#grants = grants;
+    this.#around = around;
+    this.#fronts = new Map(around.fronts.map(({ service, address }) => [service, address]));
+    this.#now = now;
+  }
+
+  /** The places a device's tunnel leads to, with the nodes that lead there, in the order of the document. */
+  of(principal: Principal): readonly BundleNetwork[] {
+    const subjects = subjectsOf(principal).filter((subject) => this.#grants.has(subject));
+    const key = subjects.join(' ');
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const lines = new Map(
+      subjects.flatMap((subject) => (this.#grants.get(subject) ?? []).map((grant) => [grant.line, grant] as const)),
+    );
+    const places = [...lines.values()]
+      .filter(({ end }) => end === null || end > this.#now)
+      .sort((a, b) => a.line - b.line)
+      .flatMap(({ ways }) => ways.flatMap((way) => this.#placesOf(way)));
+    const found = [...new Map(places.map((place) => [`${place.name} ${place.cidr}`, place])).values()];
+    this.#known.set(key, found);
+    return found;
+  }
+
+  #placesOf(way: Way): BundleNetwork[] {
+    if (way.kind === 'network') return [way.network];
+    const nodes = this.#around.nodes.map(({ name }) => name);
+    if (way.kind === 'devices') return [{ name: 'devices', cidr: this.#around.pool, nodes }];
+    const address = this.#fronts.get(way.service);
+    return address === undefined ? [] : [{ name: way.service, cidr: `${address}/32`, nodes }];
+  }
+}
+
+function subjectsOf({ email, device, roles }: Principal): string[] {
+  const subjects: Subject[] = [
+    { kind: 'everyone' },
+    ...[...roles].map((role) => ({ kind: 'role', role }) as const),
+    ...(email === undefined ? [] : [{ kind: 'user', email } as const]),
+    ...(email === undefined || device === undefined ? [] : [{ kind: 'device', email, device } as const]),
+  ];
+  return subjects.map((subject) => writtenSubject(subject));
+}
+
+function waysTo(world: Pick<World, 'networks' | 'services' | 'subnets' | 'inside'>, target: Target): Way[] {
   switch (target.kind) {
     case 'devices':
-      return [{ name: 'devices', cidr: world.roster.pool, nodes: everyNode }];
+      return [{ kind: 'devices' }];
     case 'nodes':
       return [];
     case 'literal':
-      return literalPlaces(world, target.cidr);
+      return literalWays(world, target.cidr);
     case 'named': {
       const network = world.networks.get(target.name);
-      if (network !== undefined) return [placeIn(network, network.name.value, network.cidr.value)];
+      if (network !== undefined) return [wayInto(network, network.name.value, network.cidr.value)];
       const service = world.services.get(target.name);
       if (service === undefined) return [];
-      const front = world.frontAddresses.get(target.name);
-      if (front !== undefined) return [{ name: target.name, cidr: `${front}/32`, nodes: everyNode }];
+      if (service.front !== undefined) return [{ kind: 'front', service: target.name }];
       const around = world.subnets.networkOf(service.address.value);
-      if (service.front !== undefined || around === undefined) return [];
-      return [placeIn(around, target.name, `${service.address.value}/32`)];
+      return around === undefined ? [] : [wayInto(around, target.name, `${service.address.value}/32`)];
     }
   }
 }
 
 /** A literal may reach into networks inside its own; each part goes by the nodes of the network it belongs to. */
-function literalPlaces(world: World, cidr: Cidr): BundleNetwork[] {
+function literalWays(world: Pick<World, 'subnets' | 'inside'>, cidr: Cidr): Way[] {
   const holder = world.subnets.holderOf(cidr);
   return partsOf(world, cidr).flatMap(({ network, region }) => {
     const cidrs = network === holder ? [cidr] : cidrsOf(region);
-    return cidrs.map((part) => placeIn(network, network.name.value, part));
+    return cidrs.map((part) => wayInto(network, network.name.value, part));
   });
 }
 
-function placeIn(network: NetworkStatement, name: string, cidr: Cidr): BundleNetwork {
-  return { name, cidr, nodes: network.gateways.map(({ node }) => node.value) };
+function wayInto(network: NetworkStatement, name: string, cidr: Cidr): Way {
+  return { kind: 'network', network: { name, cidr, nodes: network.gateways.map(({ node }) => node.value) } };
 }

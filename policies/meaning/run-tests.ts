@@ -1,4 +1,5 @@
-import { type Diagnostic, errorAt, warningAt } from '#policies/language/diagnostic.ts';
+import type { Diagnostic } from '#contract/diagnostic.ts';
+import { errorAt, warningAt } from '#policies/language/diagnostic.ts';
 import { writtenStatement, writtenSubject } from '#policies/language/format-statement.ts';
 import { statementsOf, type TestStatement } from '#policies/language/statement.ts';
 import { type Access, accessOf, boxesOf } from './access.ts';

@@ -73,7 +73,7 @@ export async function addNetwork({ owner }: Master, { host }: Joined): Promise<n
 
 /** Removes it again. @returns from the call to the node's word that it is out of force. */
 export async function removeNetwork({ owner }: Master): Promise<number> {
-  const { body, sentAt, answeredAt } = await owner.ask(Convergence, 'DELETE', '/v1/networks/workshop');
+  const { body, sentAt, answeredAt } = await owner.ask(Convergence, 'DELETE', '/v1/networks/workshop?uses=remove');
   expect(body.appliedBy.includes('n1') && body.pending.length === 0, () => `n1 did not apply: ${JSON.stringify(body)}`);
   return rounded(answeredAt - sentAt);
 }

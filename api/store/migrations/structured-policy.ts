@@ -1,0 +1,16 @@
+import type { Database } from 'bun:sqlite';
+import { documentOf, type StructuredPolicy } from '../../decisions/structured-policy.ts';
+
+/** Turns the policy of a database that had none as a document into one. Nodes see another snapshot, so its number grows. */
+export function policyToDocument(db: Database): void {
+  const row = db.query<{ policy: string; revised_at: string }, []>('SELECT policy, revised_at FROM settings').get();
+  if (row !== null) {
+    const policy: StructuredPolicy = JSON.parse(row.policy);
+    db.query(
+      `INSERT INTO policies (revision, document, mark, at, actor, note)
+       VALUES (1, $document, $mark, $at, 'postern', 'Made from the policy of an earlier version')`,
+    ).run({ document: documentOf(policy), mark: Bun.randomUUIDv7(), at: row.revised_at });
+    db.run('UPDATE settings SET revision = revision + 1');
+  }
+  db.run('ALTER TABLE settings DROP COLUMN policy');
+}
