@@ -9,11 +9,12 @@ import { memory } from './scenarios/memory.ts';
 import { mitm } from './scenarios/mitm.ts';
 import { onboarding } from './scenarios/onboarding.ts';
 import { policy } from './scenarios/policy.ts';
+import { policySwap } from './scenarios/policy-swap.ts';
 import { powerCycle } from './scenarios/power-cycle.ts';
 import { restore } from './scenarios/restore.ts';
 
 /** Everything `ops/lab run` knows. */
-export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, policy, powerCycle, keys, restore];
+export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, policy, policySwap, powerCycle, keys, restore];
 
 /** Everything `ops/bench` knows. */
 export const benchmarks: readonly Scenario[] = [memory, firewall, enrol, kill, lists];

@@ -1,6 +1,7 @@
 /**
  * One TCP connection that says something every 20 ms and wants it back, as a program of its own:
- * `bun conversation.ts HOST PORT`. It ends at SIGTERM or when the connection does, with one line of JSON.
+ * `bun conversation.ts HOST PORT`. It ends at SIGTERM or when the connection does, with one line of JSON; `endedAt` in ms
+ * since 1970, as the lab's clock.
  */
 import { connect } from 'node:net';
 
@@ -13,7 +14,8 @@ const socket = connect({ host: process.argv[2] ?? '', port: Number(process.argv[
 socket.setEncoding('utf8');
 
 function end(how: string): never {
-  console.log(JSON.stringify({ sent, heard, longestGapMs: Math.round(longestGapMs), how }));
+  const endedAt = performance.timeOrigin + performance.now();
+  console.log(JSON.stringify({ sent, heard, longestGapMs: Math.round(longestGapMs), how, endedAt }));
   process.exit(0);
 }
 
