@@ -8,7 +8,8 @@ import { hostEnvironment, repository } from './paths.ts';
  * host of the lab most folders are memory.
  */
 
-const program = [process.execPath, join(repository, 'api/main.ts')];
+/** Ends with the lab, however that ends. */
+const program = ['setpriv', '--pdeathsig', 'KILL', process.execPath, join(repository, 'api/main.ts')];
 const environment = { ...hostEnvironment(), NODE_ENV: 'production' };
 
 export type State = { stateDir: string; ownerToken: string; rootThumbprint: string };
