@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent, type ClientRequest, type IncomingHttpHeaders, request as startRequest } from 'node:http';
 import { isIP } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 
@@ -108,17 +107,34 @@ export function askOn(socket: TLSSocket, url: URL, ask: Ask): Promise<Answer> {
   });
 }
 
+/** Hands out one connection and no other. Bun hears `createConnection` of an agent alone, not that of a request. */
+class OneConnection extends Agent {
+  private readonly socket: TLSSocket;
+
+  constructor(socket: TLSSocket) {
+    super({ keepAlive: true, maxSockets: 1 });
+    this.socket = socket;
+  }
+
+  override createConnection(): TLSSocket {
+    return this.socket;
+  }
+}
+
+const agents = new WeakMap<TLSSocket, OneConnection>();
+
 /** A request that is bound to one connection. The certificate was judged already, by its key. */
 export function requestOn(socket: TLSSocket, url: URL, { method, path, headers = {}, body }: Ask): ClientRequest {
-  return httpsRequest({
+  const agent = agents.get(socket) ?? new OneConnection(socket);
+  agents.set(socket, agent);
+  return startRequest({
     host: url.hostname,
     port: url.port || 443,
     method,
     path: `${url.pathname.replace(/\/$/, '')}${path}`,
-    agent: false,
-    rejectUnauthorized: false,
-    createConnection: () => socket,
+    agent,
     headers: {
+      host: url.host,
       connection: 'keep-alive',
       ...headers,
       ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, connect as tcpConnect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { connect, createServer as createTlsServer } from 'node:tls';
@@ -318,6 +318,23 @@ describe('postern', () => {
     expect((await enable('--agree-tos')).stderr).toContain('no authority certifies 127.0.0.1');
     expect((await postern('certificate', 'disable')).stdout).toContain('No more certificates');
     expect((await postern('certificate', 'replace', join(stateDir, 'master/tls/cert.pem'))).exitCode).toBe(0);
+  });
+
+  test('speaks on the very connections whose certificate it saw', async () => {
+    let connections = 0;
+    const relay = createServer((socket) => {
+      connections += 1;
+      const onward = tcpConnect(port, '127.0.0.1');
+      for (const end of [socket, onward]) end.on('error', () => [socket, onward].map((one) => one.destroy()));
+      socket.pipe(onward).pipe(socket);
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => relay.once('listening', resolve));
+    const address = relay.address();
+    const relayUrl = `https://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    expect((await postern('--url', relayUrl, 'network', 'list')).exitCode).toBe(0);
+    relay.close();
+    // One for the list of keys, one for the request.
+    expect(connections).toBe(2);
   });
 
   test('tells someone in between nothing but that it asks for the list of keys', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { request } from 'node:https';
+import { Agent, request } from 'node:http';
 import { isIP } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 
@@ -17,6 +17,20 @@ export class Untrusted extends Error {
 
 const connectLimitMs = 5_000;
 const answerLimitMs = 15_000;
+
+/** Hands out one connection and no other. Bun hears `createConnection` of an agent alone, not that of a request. */
+class OneConnection extends Agent {
+  private readonly socket: TLSSocket;
+
+  constructor(socket: TLSSocket) {
+    super();
+    this.socket = socket;
+  }
+
+  override createConnection(): TLSSocket {
+    return this.socket;
+  }
+}
 
 export type Ask = { method: string; path: string; headers?: Record<string, string>; body?: string };
 export type Answer = { status: number; body: string; spki: string };
@@ -55,10 +69,9 @@ export async function ask(
         port: url.port || 443,
         method,
         path,
-        agent: false,
-        rejectUnauthorized: false,
-        createConnection: () => socket,
+        agent: new OneConnection(socket),
         headers: {
+          host: url.host,
           ...headers,
           connection: 'close',
           ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
