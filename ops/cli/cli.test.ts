@@ -161,6 +161,46 @@ describe('postern', () => {
     expect((await postern('node', 'list')).stdout).toMatch(/n1\s+198\.51\.100\.7:51820/);
   });
 
+  test('shows, checks, compares, puts in force and undoes a policy, and asks before it does', async () => {
+    const file = join(stateDir, 'company.policy');
+    const before = (await postern('policy', 'show')).stdout;
+    expect(before).toContain('role admin');
+    writeFileSync(file, `${before}network lan = 172.31.0.0/16 via n1 dev eth7\nallow develper -> lan tcp/443\n`);
+    const wrong = await postern('policy', 'check', file);
+    expect([wrong.exitCode, wrong.stdout]).toEqual([3, expect.stringContaining('did you mean `developer`?')]);
+    expect(wrong.stdout).toContain('^^^^^^^^');
+    expect((await postern('policy', 'apply', file, '--yes')).stderr).toContain('policy-refused');
+    expect((await postern('policy', 'show')).stdout).toBe(before);
+
+    writeFileSync(file, readFileSync(file, 'utf8').replace('develper', 'developer'));
+    expect((await postern('policy', 'check', file)).stdout).toContain('can be put in force');
+    expect((await postern('policy', 'diff', file)).stdout).toContain('lan');
+    expect((await postern('policy', 'apply', file)).stderr).toContain('add --yes');
+    expect((await postern('policy', 'apply', file, '--yes', '--note', 'The LAN')).stdout).toContain('now');
+    expect((await postern('policy', 'explain', 'role:developer', 'lan', 'tcp/443')).stdout).toMatch(/allowed|may/i);
+    expect((await postern('policy', 'explain', 'role:developer', 'lan', 'tcp/22')).stdout).toMatch(/denied|not/i);
+    expect((await postern('policy', 'show', '--effective')).stdout).toContain('lan');
+    expect((await postern('policy', 'history')).stdout).toContain('The LAN');
+    const history = JSON.parse((await postern('policy', 'history', '--json')).stdout);
+    const earlier = String(history[1].revision);
+    expect((await postern('policy', 'rollback', earlier, '--yes')).exitCode).toBe(0);
+    expect((await postern('policy', 'show')).stdout).toBe(before);
+  });
+
+  test('adds services, and closes ports to the public', async () => {
+    await postern('network', 'add', 'lan', '172.31.0.0/16', '--dev', 'eth7');
+    const added = await postern('service', 'add', 'wiki', '172.31.0.9', '--port', '443/tcp', '--role', 'developer');
+    expect(added.stdout).toBe('wiki is open to: developer, admin.\n');
+    expect((await postern('service', 'list')).stdout).toMatch(/wiki\s+172\.31\.0\.9\s+tcp\/443/);
+    const inUse = await postern('service', 'remove', 'wiki');
+    expect([inUse.exitCode, inUse.stderr]).toEqual([3, expect.stringMatching(/line \d+: allow developer -> wiki/)]);
+    expect((await postern('service', 'remove', 'wiki', '--with-access')).exitCode).toBe(0);
+    expect((await postern('network', 'remove', 'lan', '--with-access')).exitCode).toBe(0);
+    expect((await postern('port', '-a', '5432/tcp', '--dev', 'eno1')).stdout).toMatch(/n1\s+eno1\s+tcp\/5432/);
+    expect((await postern('port', '-a', '22/tcp', '--dev', 'eno1')).stderr).toContain('policy-refused');
+    expect((await postern('port', '-r', '5432/tcp', '--dev', 'eno1')).stdout).toContain('No port is closed');
+  });
+
   test('makes a token for a script, which may do that and no more', async () => {
     const file = join(stateDir, 'ci.token');
     const words = ['token', 'add', 'ci', '--permission', 'operator', '--area', 'users', 'codes', '--save', file];

@@ -61,7 +61,7 @@ async function devicesLike(master: Master, word: string): Promise<Device[]> {
 }
 
 /** All that a list holds, page after page. */
-async function everything<T>(
+export async function everything<T>(
   master: Master,
   item: v.GenericSchema<unknown, T>,
   path: string,

@@ -6,7 +6,9 @@ import { addDeviceCommands } from './device-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { openMaster, Refused } from './master.ts';
 import { addNetworkCommands } from './network-commands.ts';
+import { addPolicyCommands } from './policy-commands.ts';
 import type { Screen } from './screen.ts';
+import { addServiceCommands } from './service-commands.ts';
 import { exitCodes, explain, type LocalSession, type Session } from './session.ts';
 import { addStatusCommands } from './status-commands.ts';
 import { addTokenCommands } from './token-commands.ts';
@@ -29,6 +31,7 @@ Examples:
   postern code add ana@example.com
   postern device list
   postern network add internal 172.19.0.0/16 --dev br-internal
+  postern policy explain ana@example.com internal tcp/443
 
 Exit codes: 0 done, 1 failed, 2 words not understood, 3 refused by the master, 4 master not reached, 5 not our master.`,
   )
@@ -66,6 +69,8 @@ async function shown(act: (options: Options, screen: Screen) => Promise<void>): 
 addUserCommands(program, session);
 addDeviceCommands(program, session);
 addNetworkCommands(program, session);
+addServiceCommands(program, session);
+addPolicyCommands(program, session);
 addKeyCommands(program, session, localSession);
 addTokenCommands(program, session, localSession);
 addAuditCommands(program, session);

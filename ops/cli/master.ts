@@ -17,14 +17,20 @@ export class Refused extends Error {
   }
 }
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** Calls to one master. */
 export interface Master {
   /** The list of keys that its root signed. */
   readonly trust: TrustList;
   /** @throws Refused, Unreachable, Untrusted; SyntaxError when the answer is not what the schema says. */
-  call<T>(schema: v.GenericSchema<unknown, T>, method: Method, path: string, body?: unknown): Promise<T>;
+  call<T>(
+    schema: v.GenericSchema<unknown, T>,
+    method: Method,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<T>;
   /** Hands on what a path answers as it comes. @throws Refused, Unreachable, Untrusted; what `receive` throws */
   download(path: string, receive: Receive): Promise<void>;
 }
@@ -52,8 +58,8 @@ export async function openMaster(url: URL, root: string, token: string): Promise
   const authorization = `Bearer ${token}`;
   return {
     trust,
-    async call(schema, method, path, body) {
-      const headers = { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+    async call(schema, method, path, body, more = {}) {
+      const headers = { authorization, ...more, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
       const sent = { method, path, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
       const answer = wanted(await ask(url, sent, accept), url);
       return v.parse(schema, answer.body === '' ? undefined : parseJson(answer.body, url));

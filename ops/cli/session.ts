@@ -16,11 +16,12 @@ export const exitCodes = { failure: 1, usage: 2, refused: 3, unreachable: 4, unt
 /** What happened, which value, what to do next; and the exit code. */
 export function explain(error: unknown): { lines: string[]; exitCode: number } {
   if (error instanceof Refused) {
-    const { title, detail, errors = [], code } = error.problem;
+    const { title, detail, errors = [], lines = [], code } = error.problem;
     return {
       lines: [
         `${title}. ${detail ?? ''}`.trim(),
         ...errors.map(({ path, message }) => `  ${path}: ${message}`),
+        ...lines.map(({ line, text }) => `  line ${line}: ${text}`),
         `(${code})`,
       ],
       exitCode: exitCodes.refused,
