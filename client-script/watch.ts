@@ -242,9 +242,19 @@ class Watcher {
     if (compareVersions(bundle, before) <= 0) return false;
     await files.saveSigned('bundle', jws);
     this.joined = { ...this.joined, bundle };
+    if (bundle.epoch > before.epoch) await this.followMaster(bundle);
     await this.moveEndpoints(before, bundle);
     log(`bundle ${bundle.epoch}-${bundle.revision} is in force`);
     return true;
+  }
+
+  /** A master that was restored may have another URL. Who is there is checked by its root key as ever. */
+  private async followMaster({ master }: Bundle): Promise<void> {
+    const { membership } = this.joined;
+    if (master === undefined || master === membership.master) return;
+    this.joined = { ...this.joined, membership: { ...membership, master } };
+    await this.watching.files.saveMembership(this.joined.membership);
+    this.watching.log(`the master is at ${master} now`);
   }
 
   /** Only a node whose endpoints the bundle changed is moved; the others may have roamed, and WireGuard knows better. */

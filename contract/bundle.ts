@@ -23,8 +23,10 @@ export const Bundle = v.object({
   nodes: v.array(RosterNode),
   networks: v.array(BundleNetwork),
   persistentKeepaliveSeconds: Count,
+  /** How devices reach the master. Heeded in a new epoch alone: the master may have moved, and can tell only so. */
+  master: v.optional(v.string()),
 });
 export type Bundle = v.InferOutput<typeof Bundle>;
 
 /** What a bundle says, without the numbers that date it: the revision grows exactly when this changes. */
-export type BundleContent = Omit<Bundle, 'epoch' | 'revision' | 'issuedAt'>;
+export type BundleContent = Omit<Bundle, 'epoch' | 'revision' | 'issuedAt' | 'master'>;

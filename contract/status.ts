@@ -27,6 +27,8 @@ export const Warning = v.object({
     'node-problem',
     'disk-nearly-full',
     'webhook-failing',
+    'master-superseded',
+    'changes-lost',
   ]),
   subject: v.nullable(v.string()),
   message: v.string(),

@@ -16,10 +16,45 @@ const well: WarningFacts = {
   revisedAt: day(-1),
   nodes: [n1],
   disk: { freeBytes: 50e9, totalBytes: 100e9 },
+  master: { superseded: null, life: null },
 };
+
+/** A life that began from revision 5, and what a node has shown since. */
+const lifeOf = (beganAt: string, witnessedRevision: number) => ({
+  superseded: null,
+  life: {
+    epoch: 2,
+    cause: 'restore' as const,
+    beganAt,
+    from: { epoch: 1, revision: 5 },
+    copiedAt: beganAt,
+    witnessedRevision,
+    witnesses: [],
+    awaited: [],
+    aftermath: {
+      revoked: [],
+      disabled: [],
+      roles: [],
+      removedNodes: [],
+      lostDevices: [],
+      lostUsers: [],
+      lostNodes: [],
+      policyChanged: false,
+      toClose: [],
+    },
+  },
+});
 
 const cases: { name: string; change: Partial<WarningFacts>; codes: string[] }[] = [
   { name: 'nothing when all is well', change: {}, codes: [] },
+  {
+    name: 'a master that another has overtaken',
+    change: { master: { superseded: { by: version, node: 'n1', at: day(-1) }, life: null } },
+    codes: ['master-superseded n1'],
+  },
+  { name: 'a restore that lost nothing', change: { master: lifeOf(day(-1), 5) }, codes: [] },
+  { name: 'a restore that lost something', change: { master: lifeOf(day(-1), 6) }, codes: ['changes-lost'] },
+  { name: 'one of a week ago', change: { master: lifeOf(day(-8), 6) }, codes: [] },
   { name: 'a key of 60 days', change: { keys: [{ use: 'tokens', notAfter: day(60) }] }, codes: [] },
   { name: 'a key of less', change: { keys: [{ use: 'tokens', notAfter: day(59.9) }] }, codes: ['key-ends tokens'] },
   {

@@ -1,3 +1,4 @@
+import type { MasterStatus } from '#contract/life.ts';
 import type { Version } from '#contract/snapshot.ts';
 import type { Warning } from '#contract/status.ts';
 
@@ -18,10 +19,12 @@ export type WarningFacts = {
     seenAt: string | null;
   }[];
   disk: { freeBytes: number; totalBytes: number } | undefined;
+  master: Pick<MasterStatus, 'superseded' | 'life'>;
 };
 
 const dayMilliseconds = 86_400_000;
 const keyDays = 60;
+const lifeDays = 7;
 export const tokenDays = 14;
 /** Nodes follow within seconds; after this long something is in the way. */
 const followMilliseconds = 60_000;
@@ -29,7 +32,27 @@ const leastFreeBytes = 512 * 1024 * 1024;
 
 /** What somebody should do something about, the most urgent kinds first. */
 export function warningsOf(facts: WarningFacts): Warning[] {
-  return [...ofKeys(facts), ...ofCertificate(facts), ...ofDisk(facts), ...ofNodes(facts), ...ofTokens(facts)];
+  return [
+    ...ofMaster(facts),
+    ...ofKeys(facts),
+    ...ofCertificate(facts),
+    ...ofDisk(facts),
+    ...ofNodes(facts),
+    ...ofTokens(facts),
+  ];
+}
+
+/** What a restore or a promotion lost is shown for a week: by then somebody has looked, or never will. */
+function ofMaster({ master: { superseded, life }, now }: WarningFacts): Warning[] {
+  const { at, node: subject } = superseded ?? { at: null, node: null };
+  if (superseded !== null)
+    return [
+      { code: 'master-superseded', subject, at, message: `${subject} has seen a newer master: this one stands still.` },
+    ];
+  if (life === null || life.witnessedRevision === life.from.revision) return [];
+  if (now.getTime() - Date.parse(life.beganAt) > lifeDays * dayMilliseconds) return [];
+  const message = 'Changes after the copy that this epoch began with are lost. See: postern master status';
+  return [{ code: 'changes-lost', subject: null, message, at: life.beganAt }];
 }
 
 function ofKeys({ keys, now }: WarningFacts): Warning[] {

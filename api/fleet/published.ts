@@ -3,7 +3,7 @@ import { signBundle, signSnapshot } from '../keys/signed.ts';
 import type { SigningKeys } from '../keys/working-keys.ts';
 import { bundleOf, bundlesSince, type DatedBundle } from '../store/bundles.ts';
 import type { Store } from '../store/open.ts';
-import { currentVersion } from '../store/settings.ts';
+import { currentVersion, readSettings } from '../store/settings.ts';
 import { readSnapshot } from '../store/snapshot.ts';
 
 export type Published = ReturnType<typeof publishedOf>;
@@ -18,7 +18,8 @@ export function publishedOf(store: Store, keys: Pick<SigningKeys, 'snapshots' | 
     const { kid } = keys.bundles;
     if (known?.revision === bundle.revision && known.epoch === epoch && known.kid === kid) return known.jws;
     const { revision, issuedAt, content } = bundle;
-    const jws = signBundle({ epoch, revision, issuedAt, ...content }, keys.bundles);
+    const { publicUrl: master } = readSettings(store);
+    const jws = signBundle({ epoch, revision, issuedAt, ...content, master }, keys.bundles);
     bundles.set(bundle.deviceId, { revision, epoch, kid, jws });
     return jws;
   };

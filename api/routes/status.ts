@@ -8,6 +8,7 @@ import { notReady } from '../http/refusal.ts';
 import type { Master } from '../master.ts';
 import { readTrustList } from '../state/trust.ts';
 import { diskOf, lastingTokensThatEnd, readFigures } from '../store/figures.ts';
+import { masterStatus } from '../store/lives.ts';
 import { allNodes } from '../store/nodes.ts';
 import { readSettings } from '../store/settings.ts';
 import { adminArea } from './areas.ts';
@@ -104,5 +105,6 @@ async function factsOf({ store, fleet, keys, trust, certificate, now }: Master):
     revisedAt,
     nodes: allNodes(store).map((node) => ({ ...node, connected: fleet.isConnected(node.name) })),
     disk: diskOf(store),
+    master: masterStatus(store),
   };
 }

@@ -203,7 +203,7 @@ test('whatever writers do, and whenever a commit fails, answers tell what is on 
       close();
     },
   );
-  await fc.assert(run, { numRuns: 150 });
+  await fc.assert(run, { numRuns: 100 });
 });
 
 test('a master whose commits fail now and then tells nobody of what was not stored', async () => {
@@ -241,6 +241,19 @@ test('a master whose commits fail now and then tells nobody of what was not stor
   expect(emails.map(({ email }) => email)).toEqual(['ana@example.com', ...acked].sort());
   expect(Math.max(...heard)).toBe(currentVersion(store).revision);
   expect(await publishedSnapshot(master)).toEqual(readSnapshot(store));
+});
+
+test('a database that cannot be written is a 503 that changes nothing, and is over with it', async () => {
+  const postern = await testMaster();
+  const heard: number[] = [];
+  postern.store.onRevised(({ revision }) => heard.push(revision));
+  const add = () => postern.send('POST', '/v1/users', postern.ownerToken, { email: 'ben@x.org', role: 'developer' });
+  postern.store.db.run('PRAGMA query_only = ON');
+  expect(await add()).toMatchObject({ status: 503, body: { code: 'storage-unavailable' } });
+  expect((await postern.send('GET', '/v1/users', postern.ownerToken)).body.items).toHaveLength(1);
+  postern.store.db.run('PRAGMA query_only = OFF');
+  expect(await add()).toMatchObject({ status: 201 });
+  expect(heard).toEqual([2]);
 });
 
 test('what was signed before its commit failed is not published under the next revision of that number', async () => {

@@ -48,7 +48,7 @@ export const enrol: Scenario = {
         return { masters: { grouped, ungrouped }, ceiling: bare };
       });
 
-      const size = short ? 120 : 1_500;
+      const size = short ? 120 : 600;
       let address = addressesOfARound;
       const next = () => (address += addressesOfARound);
       const onMaster = async ({ master, userIds }: Bench, count: number) =>
@@ -65,7 +65,7 @@ export const enrol: Scenario = {
         await onCeiling(size);
       });
       const rounds = { grouped: [] as Round[], ungrouped: [] as Round[], ceiling: [] as Round[] };
-      for (let round = 1; round <= (short ? 1 : 7); round++) {
+      for (let round = 1; round <= (short ? 1 : 15); round++) {
         await step(`round ${round}: ${size} enrolments on each`, async (note) => {
           rounds.grouped.push(await onMaster(masters.grouped, size));
           rounds.ungrouped.push(await onMaster(masters.ungrouped, size));

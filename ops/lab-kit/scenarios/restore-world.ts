@@ -130,7 +130,7 @@ export async function probes(host: Host, tunnelAddress: string): Promise<boolean
 }
 
 /** @returns how long it took, in ms. */
-export async function until(what: string, isSo: () => Promise<boolean>, limitMs = 40_000): Promise<number> {
+export async function until(what: string, isSo: () => Promise<boolean>, limitMs = 90_000): Promise<number> {
   const start = performance.now();
   while (!(await isSo())) {
     expect(performance.now() - start < limitMs, () => `not within ${limitMs / 1000} s: ${what}`);

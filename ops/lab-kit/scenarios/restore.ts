@@ -60,6 +60,11 @@ export const restore: Scenario = {
         expect(!peers.includes(before.desk.device.publicKey), () => `${node.name} knows the key of the desk`);
       }
     });
+    await check('the laptop knows where the master is from now on', async () => {
+      const device = await laptop.host.must(['cat', '/var/lib/postern-client/device.json']);
+      expect(JSON.parse(device).master === master.url, () => device);
+      expect(master.url.includes(world.spareAddress), () => master.url);
+    });
     await check('a code of the old epoch lets nobody in', async () => {
       const { status, text } = await master.owner.call('POST', '/v1/enrolments', redemption(oldCode));
       expect(status === 404 && text.includes('code-unknown'), () => `${status} ${text}`);
@@ -71,7 +76,7 @@ export const restore: Scenario = {
       expect((await product.fetchPage(host, addresses.intranet)) !== undefined, () => 'it does not get in');
     });
     if (!context.short) await tunnelToNewMachine(context, before, master);
-    await oldComesBack(context, before);
+    await oldComesBack(context, before, master);
     const longest_gap_ms = await step('the tunnel never stopped', async (note) => {
       const gap = await flow.end();
       note(`longest gap ${gap} ms`);
@@ -151,7 +156,8 @@ async function restoreElsewhere({ step }: Context, { machines, laptop }: Before)
 }
 
 async function restoreOn(host: Host): Promise<void> {
-  const words = ['--detach', '--json', '--restore', backupFile, '--recovery-file', recoveryFile];
+  const elsewhere = ['--public-url', `https://${world.spareAddress}:8443`];
+  const words = ['--detach', '--json', '--restore', backupFile, '--recovery-file', recoveryFile, ...elsewhere];
   await host.must([join(repository, 'ops/up'), ...words], { timeoutMs: 120_000 });
 }
 
@@ -165,7 +171,11 @@ function tunnelToNewMachine({ step }: Context, { laptop }: Before, { owner }: pr
 }
 
 /** It takes its address back. The nodes are told where the master is now, and nobody listens to the old one. */
-async function oldComesBack({ step, check }: Context, { machines, master, laptop }: Before): Promise<void> {
+async function oldComesBack(
+  { step, check }: Context,
+  { machines, laptop }: Before,
+  master: product.Master,
+): Promise<void> {
   const { n1, n2, spare } = machines;
   const old = await step('the old master comes back at the old address, and n2 asks it', async () => {
     await world.giveBack(machines, spare, n1);
@@ -191,14 +201,11 @@ async function oldComesBack({ step, check }: Context, { machines, master, laptop
   });
   await check('one command on n2, and it follows the restored master at another address', async () => {
     await world.agentOn(n2, 'configure', '--master', `https://${world.spareAddress}:8443`);
-    const here = { ...master, owner: new Caller(spare, 'https://127.0.0.1:8443', await tokenOn(spare)) };
-    await product.makeUser(here, 'new@example.com', 'developer');
-    const { revision } = await statusOf(here);
-    await world.until('n2 has the change', async () => (await n2Applied(here)) === revision);
+    await product.makeUser(master, 'new@example.com', 'developer');
+    const { revision } = await statusOf(master);
+    await world.until('n2 has the change', async () => (await n2Applied(master)) === revision);
   });
 }
-
-const tokenOn = async (host: Host) => (await host.must(['cat', `${product.stateDir}/owner.token`])).trim();
 
 function redemption(code: string): object {
   const key = (encoding: 'base64' | 'base64url') => randomBytes(32).toString(encoding);
