@@ -79,14 +79,21 @@ describe('a master that nodes know a newer one of', () => {
     expect(() => postern.store.db.run('UPDATE settings SET revision = revision + 1')).toThrow('newer master');
   });
 
-  test('goes on after a promotion, above what was shown', async () => {
+  test('goes on after a promotion, above what was shown, and closes what was closed meanwhile', async () => {
     const { postern, nodes } = await withNodes('n1');
     const [n1] = nodes as [Node];
-    await shows(postern, n1, { ...readSnapshot(postern.store), epoch: 7 });
-    const before = currentVersion(postern.store);
+    const ben = await postern.enrol('ben@example.com');
+    await postern.enrol('eva@example.com');
+    const own = readSnapshot(postern.store);
+    const devices = own.devices.filter(({ id }) => id !== ben.lease.id);
+    const elsewhere = { ...own, epoch: 7, revision: own.revision - 1, devices };
+    await shows(postern, n1, elsewhere);
     beginLife(postern.store, { cause: 'promote', copiedAt: start.toISOString(), actor: 'test' }, postern.clock.now);
-    expect(currentVersion(postern.store)).toEqual({ epoch: 8, revision: before.revision + 1 });
-    expect(await asks(postern, n1, { epoch: 7, revision: before.revision })).toEqual({ status: 200, code: undefined });
+    expect(currentVersion(postern.store)).toEqual({ epoch: 8, revision: own.revision + 1 });
+    expect(await asks(postern, n1, elsewhere)).toEqual({ status: 409, code: 'witness-wanted' });
+    await shows(postern, n1, elsewhere);
+    expect(await asks(postern, n1, elsewhere)).toEqual({ status: 200, code: undefined });
+    expect(readSnapshot(postern.store).devices.map(({ id }) => id)).toEqual(devices.map(({ id }) => id));
     await postern.addPerson('new@example.com');
   });
 
@@ -211,7 +218,7 @@ describe('a new life', () => {
       lostDevices: [{ name: 'lost', email: 'lost@example.com', address: '10.91.64.99' }],
       lostUsers: ['lost@example.com'],
       lostNodes: [],
-      policyChanged: true,
+      policy: 'taken-over',
       toClose: [],
     });
     const now = readSnapshot(postern.store);
@@ -222,6 +229,7 @@ describe('a new life', () => {
       'stays@example.com',
       'touched@example.com',
     ]);
+    expect(now.policy.document).toBe(later.policy.document);
     expect(now.revision).toBeGreaterThan(later.revision);
     expect(after.lease.address).not.toBe('10.91.64.99');
 

@@ -17,7 +17,8 @@ export const Aftermath = v.object({
   lostDevices: v.array(v.object({ name: DisplayName, email: Email, address: Ipv4 })),
   lostUsers: v.array(Email),
   lostNodes: v.array(Name),
-  policyChanged: v.boolean(),
+  /** `taken-over`: the later document is in force again. `to-compare`: it was another one, and could not be. */
+  policy: v.picklist(['same', 'taken-over', 'to-compare']),
   /** Closed after the copy, and could not be closed again: what it is, in words. */
   toClose: v.array(v.string()),
 });
@@ -31,8 +32,8 @@ export const Life = v.object({
   /** The version and the moment of the copy. */
   from: Version,
   copiedAt: Timestamp,
-  /** The newest revision after the copy that any node showed; the copy's own when there was none. */
-  witnessedRevision: Count,
+  /** The newest version after the copy that any node showed; the copy's own when there was none. */
+  witnessed: Version,
   /** The nodes that have shown what they hold, and those that have not. */
   witnesses: v.array(Name),
   awaited: v.array(Name),

@@ -28,7 +28,7 @@ const lifeOf = (beganAt: string, witnessedRevision: number) => ({
     beganAt,
     from: { epoch: 1, revision: 5 },
     copiedAt: beganAt,
-    witnessedRevision,
+    witnessed: { epoch: 1, revision: witnessedRevision },
     witnesses: [],
     awaited: [],
     aftermath: {
@@ -39,7 +39,7 @@ const lifeOf = (beganAt: string, witnessedRevision: number) => ({
       lostDevices: [],
       lostUsers: [],
       lostNodes: [],
-      policyChanged: false,
+      policy: 'same' as const,
       toClose: [],
     },
   },

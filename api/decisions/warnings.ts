@@ -1,5 +1,5 @@
 import type { MasterStatus } from '#contract/life.ts';
-import type { Version } from '#contract/snapshot.ts';
+import { compareVersions, type Version } from '#contract/snapshot.ts';
 import type { Warning } from '#contract/status.ts';
 
 /** What warnings are made of. */
@@ -49,7 +49,7 @@ function ofMaster({ master: { superseded, life }, now }: WarningFacts): Warning[
     return [
       { code: 'master-superseded', subject, at, message: `${subject} has seen a newer master: this one stands still.` },
     ];
-  if (life === null || life.witnessedRevision === life.from.revision) return [];
+  if (life === null || compareVersions(life.witnessed, life.from) === 0) return [];
   if (now.getTime() - Date.parse(life.beganAt) > lifeDays * dayMilliseconds) return [];
   const message = 'Changes after the copy that this epoch began with are lost. See: postern master status';
   return [{ code: 'changes-lost', subject: null, message, at: life.beganAt }];

@@ -31,10 +31,15 @@ export function beforeSnapshot(
 ): 'serve' | 'show' | 'wait' {
   if (held !== undefined && !isShown(shown.get(node), held)) {
     if (compareVersions(held, own) > 0) return 'show';
-    if (life !== undefined && held.epoch === life.from.epoch && held.revision > life.from.revision) return 'show';
+    if (life !== undefined && isMemory(held, own, life.from)) return 'show';
   }
   if (life === undefined || now.getTime() - Date.parse(life.beganAt) >= settleMilliseconds) return 'serve';
   return nodes.every((other) => other === node || shown.has(other)) ? 'serve' : 'wait';
+}
+
+/** Whether a version is of the time between the copy that a life began with and that life itself. */
+export function isMemory(version: Version, own: Version, copy: Version): boolean {
+  return version.epoch < own.epoch && compareVersions(version, copy) > 0;
 }
 
 function isShown(shown: Version | undefined, held: Version): boolean {

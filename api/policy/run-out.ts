@@ -1,4 +1,5 @@
 import type { FailureLog } from '../http/errors.ts';
+import { superseded } from '../store/lives.ts';
 import type { Store } from '../store/open.ts';
 import { endGrants } from '../store/policy-changes.ts';
 
@@ -12,7 +13,7 @@ const everyMilliseconds = 1_000;
 export function watchGrants(master: { store: Store; now: () => Date; log: FailureLog }): { stop(): void } {
   const look = () => {
     try {
-      endGrants(master.store, master.now());
+      if (superseded(master.store) === undefined) endGrants(master.store, master.now());
     } catch (error) {
       master.log.error(
         { err: error },

@@ -1,13 +1,15 @@
 import { Elysia } from 'elysia';
 import { heldHeader, parseHeld, Witness } from '#contract/agent.ts';
 import { MasterStatus } from '#contract/life.ts';
-import { compareVersions } from '#contract/snapshot.ts';
+import { compareVersions, type Snapshot } from '#contract/snapshot.ts';
 import { beforeSnapshot } from '../decisions/witness.ts';
 import { Refusal } from '../http/refusal.ts';
 import { readShownSnapshot } from '../keys/shown-snapshot.ts';
 import type { Master } from '../master.ts';
-import { takeOver } from '../store/aftermath.ts';
+import { isNews, isPolicyTouched, takeOver } from '../store/aftermath.ts';
 import { masterStatus, recordWitness, standing, supersede } from '../store/lives.ts';
+import { policyInForce } from '../store/policies.ts';
+import { putInForce } from '../store/policy-changes.ts';
 import { currentVersion } from '../store/settings.ts';
 import { adminArea, agentArea, readCallersJson } from './areas.ts';
 import { noContent, operation } from './documentation.ts';
@@ -47,7 +49,8 @@ export function witnessRoute(master: Master) {
         fleet.closeAll();
         return;
       }
-      const found = takeOver(store, snapshot, node.name, now());
+      const hasPolicy = await takeOverPolicy(master, snapshot, node.name);
+      const found = takeOver(store, snapshot, node.name, now(), hasPolicy);
       recordWitness(store, node.name, snapshot);
       await store.settled();
       if (found === undefined) return;
@@ -68,6 +71,27 @@ export function witnessRoute(master: Master) {
       }),
     },
   );
+}
+
+/** First of all: roles and nodes are judged by it. @returns whether the snapshot's document is in force because of this. */
+async function takeOverPolicy(master: Master, snapshot: Snapshot, node: string): Promise<boolean> {
+  const { store, desk, log, now } = master;
+  const { epoch, revision } = snapshot;
+  const { document } = snapshot.policy;
+  try {
+    return await desk.exclusively(async () => {
+      if (!isNews(store, snapshot) || policyInForce(store).document === document || isPolicyTouched(store))
+        return false;
+      const { prepared } = await desk.prepare(document);
+      const note = `as the node ${node} held it in ${epoch}-${revision}`;
+      putInForce(store, prepared, { actor: `node ${node}`, act: 'policy.take-over', note }, now());
+      return true;
+    });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    log.error({ node, epoch, revision, code: error.code }, 'the later policy does not fit the restored roster');
+    return false;
+  }
 }
 
 export function statusRoute(master: Master) {

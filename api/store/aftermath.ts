@@ -1,8 +1,8 @@
 import type { Aftermath, Life } from '#contract/life.ts';
 import { ipv4ToNumber, numberToIpv4 } from '#contract/network.ts';
 import type { RosterUser } from '#contract/roster.ts';
-import type { Snapshot } from '#contract/snapshot.ts';
-import { differencesSince, type Roster } from '../decisions/witness.ts';
+import { compareVersions, type Snapshot, type Version } from '#contract/snapshot.ts';
+import { differencesSince, isMemory, type Roster } from '../decisions/witness.ts';
 import { restAddress } from './addresses.ts';
 import { audit } from './audit.ts';
 import { revokeDevice } from './devices.ts';
@@ -10,20 +10,47 @@ import { currentLife } from './lives.ts';
 import { removeNode } from './nodes.ts';
 import type { Store } from './open.ts';
 import { policyInForce } from './policies.ts';
-import { raiseRevisionAbove } from './settings.ts';
+import { currentVersion, raiseRevisionAbove } from './settings.ts';
 import { changeUser } from './users.ts';
+
+/** Whether a snapshot is from after the copy that this life began with, and later than all that was shown so far. */
+export function isNews(store: Store, snapshot: Version): boolean {
+  const life = currentLife(store);
+  return (
+    life !== undefined &&
+    isMemory(snapshot, currentVersion(store), life.from) &&
+    compareVersions(snapshot, life.witnessed) > 0
+  );
+}
+
+/** Whether an admin changed the policy in this life. Every act that puts a document in force names its number. */
+export function isPolicyTouched({ db }: Store): boolean {
+  return (
+    db
+      .query(
+        `SELECT 1 FROM audit WHERE json_extract(detail, '$.policy') IS NOT NULL AND act <> 'policy.take-over'
+         AND id > (SELECT max(id) FROM audit WHERE act IN ('master.restore', 'master.promote'))`,
+      )
+      .get() !== null
+  );
+}
 
 /**
  * Takes over from a snapshot what had been closed after the copy that this life began with, and writes down what is
  * lost. Only what nobody has touched since is changed: in this life an admin's word counts more than a memory.
  *
- * @returns what was found; undefined when the snapshot tells nothing that is not known.
+ * `hasPolicy` says that its document was put in force just before. @returns what was found; undefined when the snapshot tells nothing that is not known.
  */
-export function takeOver(store: Store, snapshot: Snapshot, node: string, now: Date): Aftermath | undefined {
+export function takeOver(
+  store: Store,
+  snapshot: Snapshot,
+  node: string,
+  now: Date,
+  hasPolicy = false,
+): Aftermath | undefined {
   return store.write(() => {
     const life = currentLife(store);
-    if (life === undefined || snapshot.epoch !== life.from.epoch || snapshot.revision <= life.witnessedRevision)
-      return undefined;
+    if (life === undefined || !isNews(store, snapshot)) return undefined;
     const actor = `node ${node}, which held ${snapshot.epoch}-${snapshot.revision}`;
     const found = differencesSince(rosterOfCopy(store, life.from.revision), snapshot);
     const emails = emailsOf(store);
@@ -33,7 +60,7 @@ export function takeOver(store: Store, snapshot: Snapshot, node: string, now: Da
       roles: [],
       removedNodes: [],
       ...found.lost,
-      policyChanged: policyInForce(store).document !== snapshot.policy.document,
+      policy: policyInForce(store).document === snapshot.policy.document ? 'same' : 'to-compare',
       toClose: [],
     };
     for (const { id, name, address, userId } of found.revoked) {
@@ -56,7 +83,8 @@ export function takeOver(store: Store, snapshot: Snapshot, node: string, now: Da
     // Above all that any node has seen, so that a number means one thing for ever.
     const { revision } = raiseRevisionAbove(store, snapshot.revision, now);
     for (const { address } of found.lost.lostDevices) restAddress(store, ipv4ToNumber(address), revision);
-    keep(store, life, snapshot.revision, merged(life.aftermath, done));
+    if (hasPolicy && done.policy === 'same') done.policy = 'taken-over';
+    keep(store, life, snapshot, merged(life.aftermath, done));
     audit(store, now, {
       actor,
       act: 'master.aftermath',
@@ -108,10 +136,12 @@ function isTouched({ db }: Store, { id }: RosterUser): boolean {
   );
 }
 
-function keep({ db }: Store, { epoch }: Life, revision: number, aftermath: Aftermath): void {
-  db.query('UPDATE lives SET witnessed_revision = $revision, aftermath = $aftermath WHERE epoch = $epoch').run({
+function keep({ db }: Store, { epoch }: Life, witnessed: Version, aftermath: Aftermath): void {
+  db.query(`UPDATE lives SET witnessed_epoch = $witnessedEpoch, witnessed_revision = $witnessedRevision,
+       aftermath = $aftermath WHERE epoch = $epoch`).run({
     epoch,
-    revision,
+    witnessedEpoch: witnessed.epoch,
+    witnessedRevision: witnessed.revision,
     aftermath: JSON.stringify(aftermath),
   });
 }

@@ -68,8 +68,9 @@ export function beginLife(store: Store, { cause, copiedAt, actor, publicUrl, mov
       db.query('UPDATE nodes SET endpoints = ? WHERE name = ?').run(JSON.stringify([moved.endpoint]), moved.node);
     refreshBundles(store, 'all', version.revision, now);
     db.query(
-      `INSERT INTO lives (epoch, cause, began_at, from_epoch, from_revision, copied_at, witnessed_revision, aftermath)
-       VALUES ($epoch, $cause, $at, $fromEpoch, $fromRevision, $copiedAt, $fromRevision, $aftermath)`,
+      `INSERT INTO lives (epoch, cause, began_at, from_epoch, from_revision, copied_at, witnessed_epoch,
+         witnessed_revision, aftermath)
+       VALUES ($epoch, $cause, $at, $fromEpoch, $fromRevision, $copiedAt, $fromEpoch, $fromRevision, $aftermath)`,
     ).run({
       epoch,
       cause,
@@ -98,7 +99,7 @@ const nothing: Aftermath = {
   lostDevices: [],
   lostUsers: [],
   lostNodes: [],
-  policyChanged: false,
+  policy: 'same',
   toClose: [],
 };
 
@@ -109,6 +110,7 @@ type LifeRow = {
   from_epoch: number;
   from_revision: number;
   copied_at: string;
+  witnessed_epoch: number;
   witnessed_revision: number;
   aftermath: string;
 };
@@ -126,7 +128,7 @@ export function currentLife(store: Store): Life | undefined {
     beganAt: row.began_at,
     from: { epoch: row.from_epoch, revision: row.from_revision },
     copiedAt: row.copied_at,
-    witnessedRevision: row.witnessed_revision,
+    witnessed: { epoch: row.witnessed_epoch, revision: row.witnessed_revision },
     witnesses: nodes.filter((node) => shown.has(node)),
     awaited: nodes.filter((node) => !shown.has(node)),
     aftermath: JSON.parse(row.aftermath),

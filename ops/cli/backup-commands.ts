@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import * as v from 'valibot';
 import { type Aftermath, type Life, MasterStatus } from '#contract/life.ts';
+import { compareVersions } from '#contract/snapshot.ts';
 import { callMaster, readPassphrase, runMaster } from './local.ts';
 import { bytes, showOne } from './screen.ts';
 import type { LocalSession, Session } from './session.ts';
@@ -85,13 +86,13 @@ export function describeStatus({ epoch, revision, publicUrl, superseded, life }:
 }
 
 function describeLife(life: Life): string[] {
-  const { cause, beganAt, from, copiedAt, witnessedRevision, awaited, aftermath } = life;
+  const { cause, beganAt, from, copiedAt, witnessed, awaited, aftermath } = life;
   const began = cause === 'restore' ? `a backup made ${copiedAt}` : `a copy last changed ${copiedAt}`;
   const lines = [`This epoch began ${beganAt} with ${began}: revision ${from.revision} of epoch ${from.epoch}.`];
-  if (witnessedRevision === from.revision) lines.push('No node has shown anything newer of that epoch.');
+  if (compareVersions(witnessed, from) === 0) lines.push('No node has shown anything newer than that.');
   else
     lines.push(
-      `A node had revision ${witnessedRevision} of that epoch: changes between are lost, but for what follows.`,
+      `A node had revision ${witnessed.revision} of epoch ${witnessed.epoch}: changes between are lost, but for what follows.`,
       ...describeAftermath(aftermath),
     );
   if (awaited.length > 0) lines.push(`Not heard yet, and may know more: ${awaited.join(', ')}.`);
@@ -101,7 +102,7 @@ function describeLife(life: Life): string[] {
 function describeAftermath(aftermath: Aftermath): string[] {
   const devices = (list: Aftermath['revoked']) =>
     list.map(({ name, email, address }) => `${name} of ${email} (${address})`);
-  const { roles, policyChanged } = aftermath;
+  const { roles, policy } = aftermath;
   const parts: [string, readonly string[]][] = [
     ['Revoked again', devices(aftermath.revoked)],
     ['Disabled again', aftermath.disabled],
@@ -111,7 +112,11 @@ function describeAftermath(aftermath: Aftermath): string[] {
     ['Have to join again', devices(aftermath.lostDevices)],
     ['Users to be added again', aftermath.lostUsers],
     ['Nodes to be added again', aftermath.lostNodes],
-    ['To be looked at', policyChanged ? ['networks and who reaches them were others: compare them'] : []],
+    ['Put in force again', policy === 'taken-over' ? ['the policy as it was last'] : []],
+    [
+      'To be looked at',
+      policy === 'to-compare' ? ['the policy was another one, which cannot be put in force here'] : [],
+    ],
   ];
   return parts.flatMap(([title, list]) => (list.length === 0 ? [] : [`  ${title}: ${list.join(', ')}.`]));
 }

@@ -14,6 +14,7 @@ CREATE TABLE lives (
   from_epoch INTEGER NOT NULL,
   from_revision INTEGER NOT NULL,
   copied_at TEXT NOT NULL,
+  witnessed_epoch INTEGER NOT NULL,
   witnessed_revision INTEGER NOT NULL,
   aftermath TEXT NOT NULL CHECK (json_valid(aftermath)),
   CHECK (epoch > from_epoch)
