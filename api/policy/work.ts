@@ -1,17 +1,17 @@
+import type { BundleNetwork } from '#contract/bundle.ts';
 import type { Diagnostic } from '#contract/diagnostic.ts';
 import type { Front } from '#contract/policy.ts';
 import type { RosterNode } from '#contract/roster.ts';
-import { bundleContents } from '#policies/desired/bundle.ts';
+import { Bundles } from '#policies/desired/bundle.ts';
 import { indexed, type Outline, outlineOf } from '#policies/desired/outline.ts';
 import { type Checked, checkSource } from '#policies/language/check.ts';
 import { errorAt, hasErrors, inReadingOrder } from '#policies/language/diagnostic.ts';
 import { addStatement, type Edited, removeAllow, removeNamed, removeVpnOnly } from '#policies/language/edit.ts';
-import type { Document, Port, Subject, Target } from '#policies/language/statement.ts';
+import { type Document, type Port, type Subject, statementsOf, type Target } from '#policies/language/statement.ts';
 import { checkAgainstRoster } from '#policies/meaning/check-roster.ts';
 import { type AccessDiff, diff } from '#policies/meaning/diff.ts';
 import { type Effective, effective } from '#policies/meaning/effective.ts';
 import { type Explanation, explain } from '#policies/meaning/explain.ts';
-import { Networks } from '#policies/meaning/networks.ts';
 import { runTests } from '#policies/meaning/run-tests.ts';
 import { resolve, type World } from '#policies/meaning/world.ts';
 
@@ -62,7 +62,8 @@ export type Judgement = {
   /** All of them, in the order of the document. With an error among them the rest is empty. */
   readonly diagnostics: readonly Diagnostic[];
   readonly diff: AccessDiff;
-  readonly bundles: readonly (readonly [deviceId: string, content: string])[];
+  /** The devices whose bundles change. */
+  readonly bundles: readonly string[];
 };
 
 export type Work = typeof work;
@@ -165,7 +166,7 @@ const shownPeople = 5;
 
 /** A user without a role of the document would reach only what everyone does, by no line that anybody wrote. */
 function rolesInUse({ document }: World, { users }: Around): Diagnostic[] {
-  const known = new Set(outlineOf(document).roles.map(({ name }) => name));
+  const known = new Set(statementsOf(document, 'role').map(({ name }) => name.value));
   const byRole = Map.groupBy(users, ({ role }) => role);
   return [...byRole].flatMap(([role, having]) => {
     if (known.has(role)) return [];
@@ -177,27 +178,37 @@ function rolesInUse({ document }: World, { users }: Around): Diagnostic[] {
   });
 }
 
-/** Devices with the same grants before and after keep their bundles, so only the others are written out. */
+/** Devices share most of their networks, so few lists are compared for many devices. */
 function changedBundles(
   [before, oldDocument]: [Placed, Document],
   [after, newDocument]: [Placed, Document],
   { pool, nodes, devices, now }: Around,
-): [string, string][] {
-  const [old, fresh] = [indexed(outlineOf(oldDocument)), indexed(outlineOf(newDocument))];
-  const surroundings = { pool, nodes };
-  const networks = new Networks(old.grantsBySubject, { ...surroundings, fronts: before.fronts }, now);
-  const networksThen = new Networks(fresh.grantsBySubject, { ...surroundings, fronts: after.fronts }, now);
-  const contentOf = bundleContents(fresh, { ...surroundings, fronts: after.fronts }, now);
-  const written = new Map<unknown, string>();
-  const text = (value: unknown): string => {
-    const known = written.get(value) ?? JSON.stringify(value);
-    written.set(value, known);
-    return known;
+): string[] {
+  const bundles = (document: Document, fronts: readonly Front[]) =>
+    new Bundles(indexed(outlineOf(document)), { pool, nodes, fronts }, now);
+  const old = bundles(oldDocument, before.fronts);
+  const fresh = bundles(newDocument, after.fronts);
+  const texts = new WeakMap<object, string>();
+  const sharedText = (networks: readonly BundleNetwork[]): string => {
+    const text = texts.get(networks) ?? JSON.stringify(networks);
+    texts.set(networks, text);
+    return text;
   };
-  return devices.flatMap((device): [string, string][] => {
-    const principal = { email: device.email, device: device.name };
-    const untilNow = networks.of({ ...principal, roles: old.rolesOf(device.role) });
-    const fromNow = networksThen.of({ ...principal, roles: fresh.rolesOf(device.role) });
-    return text(untilNow) === text(fromNow) ? [] : [[device.id, JSON.stringify(contentOf(device, device))]];
-  });
+  return devices
+    .filter((device) => {
+      const [one, other] = [old.networkPartsOf(device, device), fresh.networkPartsOf(device, device)];
+      if (sharedText(one.shared) === sharedText(other.shared)) return !isSame(one.own, other.own);
+      return !isSame([...one.shared, ...one.own], [...other.shared, ...other.own]);
+    })
+    .map(({ id }) => id);
+}
+
+function isSame(networks: readonly BundleNetwork[], others: readonly BundleNetwork[]): boolean {
+  return (
+    networks.length === others.length &&
+    networks.every(({ name, cidr, nodes }, i) => {
+      const other = others[i];
+      return name === other?.name && cidr === other.cidr && nodes.join() === other.nodes.join();
+    })
+  );
 }

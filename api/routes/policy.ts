@@ -22,8 +22,8 @@ import { converge } from './convergence.ts';
 import { operation } from './documentation.ts';
 import { expectPolicy, policyEtag } from './policy-etag.ts';
 
-/** A document has at most a million characters, each of them up to three bytes, or six where it is escaped. */
-export const documentLimit = 6_100_000;
+/** A document has at most a million characters, almost all of them one byte. */
+export const documentLimit = 4 * 1024 * 1024;
 
 const about = { tag: 'Policy', bearer: 'userToken' } as const;
 const Try = v.strictObject({

@@ -20,7 +20,7 @@ function take(store: Store, address: number): void {
     store.db.run(`INSERT INTO codes (id, user_id, hash, backing, created_at, expires_at)
       VALUES ('${id}', '${id}', '${id}', '', '', '')`);
     store.db.run(`INSERT INTO devices (id, user_id, code_id, name, platform, public_key, credential_key, address,
-        leased_at, leased_until, registered_at, bundle_revision, bundle_issued_at, bundle_content)
+        leased_at, leased_until, registered_at, bundle_revision, bundle_issued_at, bundle_digest)
       VALUES ('${id}', '${id}', '${id}', '', 'linux', '${id}', '${id}', ${address}, '', '', '', 1, '', '{}')`);
   });
 }

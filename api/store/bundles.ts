@@ -1,12 +1,12 @@
-import type { BundleContent } from '#contract/bundle.ts';
+import type { BundleContent, BundleNetwork } from '#contract/bundle.ts';
 import { numberToIpv4 } from '#contract/network.ts';
-import { bundleContents } from '#policies/desired/bundle.ts';
-import { nextEnd } from '#policies/desired/outline.ts';
+import { Bundles } from '#policies/desired/bundle.ts';
+import { sha256Hex } from '../formats/hash.ts';
 import { allFronts } from './fronts.ts';
 import { rosterNodes } from './nodes.ts';
 import { planned, type Store } from './open.ts';
 import { outlineInForce, policyInForce } from './policies.ts';
-import { readPool } from './settings.ts';
+import { grantedAt, readPool } from './settings.ts';
 
 /** Whose bundles a change can touch. */
 export type BundleScope = 'all' | { userId: string } | { deviceId: string };
@@ -20,6 +20,9 @@ export type DatedBundle = {
   content: BundleContent;
 };
 
+/** A device as its bundle speaks of it, and its owner. */
+type Described = { name: string; publicKey: string; address: string; email: string; role: string };
+
 type DeviceRow = {
   id: string;
   name: string;
@@ -27,63 +30,81 @@ type DeviceRow = {
   address: number;
   email: string;
   role: string;
-  bundle_content: string;
+  bundle_revision: number;
+  bundle_issued_at: string;
+  bundle_digest: string;
 };
 
 const deviceRows = `
-  SELECT devices.id, devices.name, devices.public_key, devices.address, users.email, users.role, devices.bundle_content
+  SELECT devices.id, devices.name, devices.public_key, devices.address, users.email, users.role,
+    devices.bundle_revision, devices.bundle_issued_at, devices.bundle_digest
   FROM devices JOIN users ON users.id = devices.user_id`;
 
-/** What a device of this user would be told now. */
-export function contentFor(
-  store: Store,
-  device: { name: string; publicKey: string; address: number },
-  user: { email: string; role: string },
-  now: Date,
-): BundleContent {
-  return contentsNow(store, now)({ ...device, address: numberToIpv4(device.address) }, user);
+const described = ({ name, public_key: publicKey, address, email, role }: DeviceRow): Described => ({
+  ...{ name, publicKey, email, role },
+  address: numberToIpv4(address),
+});
+
+/** Stands for what a device would be told now: another digest, another bundle. */
+export function bundleDigest(store: Store, device: Described): string {
+  return bundlesNow(store).digestOf(device);
 }
 
-/** Gives every bundle in `scope` whose content is not what it was the revision that changed it. @returns how many */
-export function refreshBundles(store: Store, scope: BundleScope, revision: number, now: Date): number {
-  const contentOf = contentsNow(store, now);
-  let changed = 0;
+/** Gives every bundle in `scope` that says something else than it did the revision that changed it. */
+export function refreshBundles(store: Store, scope: BundleScope, revision: number, now: Date): void {
+  const { digestOf } = bundlesNow(store);
   for (const row of devicesIn(store, scope)) {
-    const device = { name: row.name, publicKey: row.public_key, address: numberToIpv4(row.address) };
-    const content = JSON.stringify(contentOf(device, row));
-    if (content === row.bundle_content) continue;
-    changed += 1;
-    writeBundle(store, row.id, content, revision, now);
+    const digest = digestOf(described(row));
+    if (digest !== row.bundle_digest) dateBundle(store, row.id, digest, revision, now);
   }
-  return changed;
 }
 
-/** Part of a larger change: the content as it was found to be. */
-export function writeBundle({ db }: Store, deviceId: string, content: string, revision: number, now: Date): void {
+/** The same for these devices, whose bundles are known to change. */
+export function renewBundles(
+  store: Store,
+  devices: readonly (Described & { id: string })[],
+  revision: number,
+  now: Date,
+): void {
+  const { digestOf } = bundlesNow(store);
+  for (const device of devices) dateBundle(store, device.id, digestOf(device), revision, now);
+}
+
+function dateBundle({ db }: Store, id: string, digest: string, revision: number, now: Date): void {
   db.query(
-    `UPDATE devices SET bundle_content = $content, bundle_revision = $revision, bundle_issued_at = $now
-     WHERE id = $id AND bundle_content <> $content`,
-  ).run({ id: deviceId, content, revision, now: now.toISOString() });
+    'UPDATE devices SET bundle_digest = $digest, bundle_revision = $revision, bundle_issued_at = $now WHERE id = $id',
+  ).run({ id, digest, revision, now: now.toISOString() });
 }
 
-type Contents = ReturnType<typeof bundleContents>;
-type Memory = { mark: string; around: string; from: number; until: number; contents: Contents };
+type BundlesNow = { readonly contents: Bundles; digestOf(device: Described): string };
 
-/** Holds until the policy or a node changes, or a grant ends: enough that an enrolment does not begin from nothing. */
-const remembered = new WeakMap<Store, Memory>();
+/** Holds until the policy or a node changes, or a grant runs out, so that an enrolment does not begin from nothing. */
+const remembered = new WeakMap<Store, BundlesNow & { key: string }>();
 
-function contentsNow(store: Store, now: Date): Contents {
-  const { mark } = policyInForce(store);
+function bundlesNow(store: Store): BundlesNow {
   const pool = readPool(store);
   const nodes = rosterNodes(store);
-  const around = JSON.stringify([pool, nodes]);
-  const at = now.getTime();
-  const known = remembered.get(store);
-  if (known?.mark === mark && known.around === around && known.from <= at && at < known.until) return known.contents;
-  const outline = outlineInForce(store);
-  const contents = bundleContents(outline, { pool, nodes, fronts: allFronts(store) }, at);
-  remembered.set(store, { mark, around, from: at, until: nextEnd(outline, at) ?? Infinity, contents });
-  return contents;
+  const at = grantedAt(store);
+  const key = JSON.stringify([policyInForce(store).mark, at, pool, nodes]);
+  const last = remembered.get(store);
+  if (last?.key === key) return last;
+
+  const contents = new Bundles(outlineInForce(store), { pool, nodes, fronts: allFronts(store) }, Date.parse(at));
+  const around = sha256Hex(JSON.stringify([pool, nodes]));
+  const known = new WeakMap<object, string>();
+  const sharedDigest = (networks: readonly BundleNetwork[]): string => {
+    const digest = known.get(networks) ?? sha256Hex(JSON.stringify(networks));
+    known.set(networks, digest);
+    return digest;
+  };
+  const digestOf = (device: Described): string => {
+    const { publicKey, name, address } = device;
+    const { shared, own } = contents.networkPartsOf(device, device);
+    return sha256Hex(JSON.stringify([publicKey, name, address, around, sharedDigest(shared), own]));
+  };
+  const memory = { key, contents, digestOf };
+  remembered.set(store, memory);
+  return memory;
 }
 
 function devicesIn({ db }: Store, scope: BundleScope): DeviceRow[] {
@@ -101,39 +122,33 @@ export function listDevicesOfUser({ db }: Store, userId: string, revision: numbe
   });
 }
 
-type BundleRow = {
-  id: string;
-  public_key: string;
-  bundle_revision: number;
-  bundle_issued_at: string;
-  bundle_content: string;
-};
-
-const bundleColumns = 'id, public_key, bundle_revision, bundle_issued_at, bundle_content';
-
-const toBundle = (row: BundleRow): DatedBundle => ({
-  deviceId: row.id,
-  publicKey: row.public_key,
-  revision: row.bundle_revision,
-  issuedAt: row.bundle_issued_at,
-  content: JSON.parse(row.bundle_content),
-});
-
-export function bundleOf({ db }: Store, deviceId: string): DatedBundle | undefined {
-  const row = db.query<BundleRow, [string]>(`SELECT ${bundleColumns} FROM devices WHERE id = ?`).get(deviceId);
-  return row === null ? undefined : toBundle(row);
+export function bundleOf(store: Store, deviceId: string): DatedBundle | undefined {
+  return devicesIn(store, { deviceId }).map(bundleIn(store))[0];
 }
 
 /**
  * The bundles that a node cannot have when all it knows is the snapshot of revision `after`: those that changed since,
  * and those of devices that entered the snapshot since.
  */
-export function bundlesSince({ db }: Store, after: number): DatedBundle[] {
-  return db
-    .query<BundleRow, [number]>(
-      `SELECT ${bundleColumns} FROM devices
-       WHERE listed_revision IS NOT NULL AND max(listed_revision, bundle_revision) > ? ORDER BY id`,
+export function bundlesSince(store: Store, after: number): DatedBundle[] {
+  return store.db
+    .query<DeviceRow, [number]>(
+      `${deviceRows} WHERE listed_revision IS NOT NULL AND max(listed_revision, bundle_revision) > ? ORDER BY devices.id`,
     )
     .all(after)
-    .map(toBundle);
+    .map(bundleIn(store));
+}
+
+function bundleIn(store: Store): (row: DeviceRow) => DatedBundle {
+  const { contents } = bundlesNow(store);
+  return (row) => {
+    const device = described(row);
+    return {
+      deviceId: row.id,
+      publicKey: row.public_key,
+      revision: row.bundle_revision,
+      issuedAt: row.bundle_issued_at,
+      content: contents.contentOf(device, device),
+    };
+  };
 }

@@ -4,7 +4,7 @@ import { type CodeFacts, confirm, leaseEnd, redeem } from '../decisions/codes.ts
 import type { Result } from '../decisions/result.ts';
 import { freeDeviceAddress } from './addresses.ts';
 import { audit, countAudited } from './audit.ts';
-import { contentFor, refreshBundles } from './bundles.ts';
+import { bundleDigest, refreshBundles } from './bundles.ts';
 import { findCode, type StoredCode } from './codes.ts';
 import type { Store } from './open.ts';
 import { currentVersion, raiseRevision } from './settings.ts';
@@ -71,7 +71,6 @@ function lease(store: Store, code: StoredCode, request: Omit<EnrolmentRequest, '
       detail: 'Your admin must revoke unused devices or enlarge the pool.',
     };
 
-  const content = contentFor(store, { name: request.deviceName, publicKey: request.publicKey, address }, user, now);
   const row = {
     id: Bun.randomUUIDv7(),
     userId: user.id,
@@ -85,13 +84,19 @@ function lease(store: Store, code: StoredCode, request: Omit<EnrolmentRequest, '
     leasedUntil: leaseEnd(code.expiresAt, now),
     machineSeconds: code.device?.expiresIn ?? null,
     revision: currentVersion(store).revision,
-    content: JSON.stringify(content),
+    digest: bundleDigest(store, {
+      name: request.deviceName,
+      publicKey: request.publicKey,
+      address: numberToIpv4(address),
+      email: user.email,
+      role: user.role,
+    }),
   };
   db.query(
     `INSERT INTO devices (id, user_id, code_id, name, platform, machine_seconds, public_key, credential_key, address,
-       leased_at, leased_until, bundle_revision, bundle_issued_at, bundle_content)
+       leased_at, leased_until, bundle_revision, bundle_issued_at, bundle_digest)
      VALUES ($id, $userId, $codeId, $name, $platform, $machineSeconds, $publicKey, $credentialKey, $address,
-       $now, $leasedUntil, $revision, $now, $content)`,
+       $now, $leasedUntil, $revision, $now, $digest)`,
   ).run(row);
   return {
     ok: true,

@@ -1,11 +1,11 @@
 import type { Front } from '#contract/policy.ts';
 import type { Outline } from '#policies/desired/outline.ts';
 import { audit } from './audit.ts';
-import { refreshBundles, writeBundle } from './bundles.ts';
+import { refreshBundles, renewBundles } from './bundles.ts';
 import { allFronts, isFreeForFront, setFronts } from './fronts.ts';
 import type { Store } from './open.ts';
 import { insertDocument, outlineInForce, policyInForce, rememberOutline, textOfLines } from './policies.ts';
-import { currentVersion, raiseRevision } from './settings.ts';
+import { currentVersion, grantedAt, raiseRevision, setGrantedAt } from './settings.ts';
 import { premiseOf, type SeenDevice, seenDevices } from './surroundings.ts';
 
 /** A document that was found to be right in the surroundings that `premise` stands for, and what follows from it. */
@@ -13,8 +13,8 @@ export type Prepared = {
   readonly document: string;
   readonly outline: Outline;
   readonly fronts: readonly Front[];
-  /** The new contents of the bundles that change, by device, of those that were seen. */
-  readonly bundles: readonly (readonly [deviceId: string, content: string])[];
+  /** The devices, of those that were seen, whose bundles change. */
+  readonly bundles: readonly string[];
   readonly seen: readonly SeenDevice[];
   readonly premise: string;
   readonly at: Date;
@@ -63,7 +63,7 @@ export function putInForce(
       now,
     );
     rememberOutline(store, policy, outline);
-    keepRunOut(store, prepared.at);
+    setGrantedAt(store, prepared.at);
     writeBundles(store, prepared, revision, now);
     audit(store, now, {
       actor: by.actor,
@@ -84,8 +84,8 @@ export function endGrants(store: Store, now: Date): boolean {
   return store.write(() => {
     const ended = endedGrants(store, now);
     const { revision } = raiseRevision(store, now);
+    setGrantedAt(store, now);
     refreshBundles(store, 'all', revision, now);
-    keepRunOut(store, now);
     const lines = textOfLines(store, ended);
     const subject = `policy ${policyInForce(store).revision}`;
     audit(store, now, { actor: 'postern', act: 'policy.run-out', subject, detail: { lines } });
@@ -94,26 +94,21 @@ export function endGrants(store: Store, now: Date): boolean {
 }
 
 function endedGrants(store: Store, now: Date): number[] {
-  const since = Date.parse(readRunOut(store));
+  const since = Date.parse(grantedAt(store));
   const { ends } = outlineInForce(store);
   const ended = ends.filter(({ at }) => at > since && at <= now.getTime());
   return [...new Set(ended.map(({ line }) => line))].sort((a, b) => a - b);
 }
 
-function readRunOut({ db }: Store): string {
-  return db.query<{ at: string }, []>('SELECT run_out_until AS at FROM settings WHERE id = 1').get()?.at ?? '';
-}
-
-function keepRunOut({ db }: Store, at: Date): void {
-  db.query('UPDATE settings SET run_out_until = ? WHERE id = 1').run(at.toISOString());
-}
-
 /** Devices that came, or changed, since they were looked at are not in what was prepared. */
 function writeBundles(store: Store, { bundles, seen }: Prepared, revision: number, now: Date): void {
-  for (const [id, content] of bundles) writeBundle(store, id, content, revision, now);
   const key = ({ email, role, publicKey, address, name }: SeenDevice) =>
     [email, role, publicKey, address, name].join(' ');
   const known = new Map(seen.map((device) => [device.id, key(device)]));
-  for (const device of seenDevices(store))
-    if (known.get(device.id) !== key(device)) refreshBundles(store, { deviceId: device.id }, revision, now);
+  const changed = new Set(bundles);
+  const present = seenDevices(store).map((device) => ({ device, isKnown: known.get(device.id) === key(device) }));
+  const renewed = present.flatMap(({ device, isKnown }) => (isKnown && changed.has(device.id) ? [device] : []));
+  renewBundles(store, renewed, revision, now);
+  for (const { device, isKnown } of present)
+    if (!isKnown) refreshBundles(store, { deviceId: device.id }, revision, now);
 }

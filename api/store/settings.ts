@@ -30,6 +30,15 @@ export function readSettings({ db }: Store): Settings {
   return { ...rest, revisedAt, publicUrl, api: node === null || port === null ? null : { node, port } };
 }
 
+/** The moment whose grants the bundles tell of: it follows the clock whenever a grant has run out. */
+export function grantedAt({ db }: Store): string {
+  return db.query<{ at: string }, []>('SELECT granted_at AS at FROM settings WHERE id = 1').get()?.at ?? '';
+}
+
+export function setGrantedAt({ db }: Store, at: Date): void {
+  db.query('UPDATE settings SET granted_at = ? WHERE id = 1').run(at.toISOString());
+}
+
 /** Keeps where the API answers inside the tunnel. Nodes open that port to every device, so they see the change. */
 export function recordApiPlace(store: Store, api: ApiPlace | null, now: Date): void {
   store.write(() => {

@@ -1,33 +1,50 @@
 import type { BundleContent } from '#contract/bundle.ts';
 import type { RosterDevice, RosterNode, RosterUser } from '#contract/roster.ts';
-import { Networks, type Surroundings } from '#policies/meaning/networks.ts';
+import { type NetworkParts, Networks, type Surroundings } from '#policies/meaning/networks.ts';
+import type { Principal } from '#policies/meaning/world.ts';
 import type { IndexedOutline } from './outline.ts';
 
 /** Keeps a NAT's mapping alive without waking a phone's radio all the time; the value wg(8) recommends. */
 const persistentKeepaliveSeconds = 25;
 
 export type BundleSurroundings = Surroundings & { readonly nodes: readonly RosterNode[] };
+type Device = Pick<RosterDevice, 'name' | 'publicKey' | 'address'>;
+type Owner = Pick<RosterUser, 'email' | 'role'>;
 
 /**
- * The content of devices' bundles: where each is, who the nodes are and where its tunnel leads at `now` (Unix
- * milliseconds). It changes when a grant runs out: see `nextEnd`.
+ * What devices' bundles say: where each is, who the nodes are and where its tunnel leads at `now` (Unix milliseconds).
+ * That changes when a grant runs out: see `nextEnd`.
  */
-export function bundleContents(
-  outline: Pick<IndexedOutline, 'grantsBySubject' | 'rolesOf'>,
-  around: BundleSurroundings,
-  now: number,
-): (
-  device: Pick<RosterDevice, 'name' | 'publicKey' | 'address'>,
-  user: Pick<RosterUser, 'email' | 'role'>,
-) => BundleContent {
-  const networks = new Networks(outline.grantsBySubject, around, now);
-  return (device, { email, role }) => ({
-    deviceKey: device.publicKey,
-    deviceName: device.name,
-    address: device.address,
-    pool: around.pool,
-    nodes: [...around.nodes],
-    networks: [...networks.of({ email, device: device.name, roles: outline.rolesOf(role) })],
-    persistentKeepaliveSeconds,
-  });
+export class Bundles {
+  readonly #outline: Pick<IndexedOutline, 'rolesOf'>;
+  readonly #around: BundleSurroundings;
+  readonly #networks: Networks;
+
+  constructor(outline: Pick<IndexedOutline, 'grantsBySubject' | 'rolesOf'>, around: BundleSurroundings, now: number) {
+    this.#outline = outline;
+    this.#around = around;
+    this.#networks = new Networks(outline.grantsBySubject, around, now);
+  }
+
+  contentOf(device: Device, owner: Owner): BundleContent {
+    const { pool, nodes } = this.#around;
+    return {
+      deviceKey: device.publicKey,
+      deviceName: device.name,
+      address: device.address,
+      pool,
+      nodes: [...nodes],
+      networks: [...this.#networks.of(this.#principal(device, owner))],
+      persistentKeepaliveSeconds,
+    };
+  }
+
+  /** The networks of a device in two parts, of which devices share the first. */
+  networkPartsOf(device: Pick<Device, 'name'>, owner: Owner): NetworkParts {
+    return this.#networks.partsOf(this.#principal(device, owner));
+  }
+
+  #principal({ name }: Pick<Device, 'name'>, { email, role }: Owner): Principal {
+    return { email, device: name, roles: this.#outline.rolesOf(role) };
+  }
 }

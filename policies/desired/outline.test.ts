@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { sampleLines, sampleWorld, worldOf } from '#policies/meaning/fixture/sample-world.ts';
-import { bundleContents } from './bundle.ts';
+import { Bundles } from './bundle.ts';
 import { indexed, linesNaming, nextEnd, outlineOf, rolesThatReach } from './outline.ts';
 
 const outline = outlineOf(sampleWorld().document);
@@ -46,9 +46,8 @@ describe('an outline', () => {
   test('of names that mean something to the language it is written in is one like others', () => {
     const odd = indexed(outlineOf(worldOf(['role constructor', 'allow constructor -> devices']).document));
     const around = { pool: '10.91.64.0/18', nodes: [], fronts: [] };
-    const contentOf = bundleContents(odd, around, 0);
-    const device = { name: 'laptop', publicKey: 'K', address: '10.91.64.64' };
-    expect(contentOf(device, { email: 'a@example.com', role: 'constructor' }).networks).toHaveLength(1);
-    expect(contentOf(device, { email: 'a@example.com', role: 'valueof' }).networks).toEqual([]);
+    const bundles = new Bundles(odd, around, 0);
+    const of = (role: string) => bundles.networkPartsOf({ name: 'laptop' }, { email: 'a@example.com', role }).shared;
+    expect([of('constructor').length, of('valueof').length]).toEqual([1, 0]);
   });
 });

@@ -21,27 +21,25 @@ export interface Access {
 
 /** All that a principal may reach from `now` on, line by line. */
 export function accessOf(world: World, principal: Principal, now: number): Access[] {
+  return [...openToAll(world), ...allowsFor(world, principal).flatMap((allow) => accessByLine(world, allow, now))];
+}
+
+/** What every device may reach without an `allow` line. */
+export function openToAll(world: World): Access[] {
+  const target: Target = { kind: 'nodes' };
   return [
     ...world.plumbing.flatMap(({ port, node }) =>
-      nodeBoxes(world, [port], Infinity, node).map((box) => ({ box, target: { kind: 'nodes' as const } })),
+      nodeBoxes(world, [port], Infinity, node).map((box): Access => ({ box, target })),
     ),
-    ...world.vpnOnly.flatMap(({ line, node, ports }) =>
-      nodeBoxes(
-        world,
-        ports.map(({ value }) => value),
-        Infinity,
-        node.value,
-      ).map((box) => ({
-        box,
-        target: { kind: 'nodes' as const },
-        line,
-      })),
-    ),
-    ...allowsFor(world, principal).flatMap((allow) => accessByLine(world, allow, now)),
+    ...world.vpnOnly.flatMap(({ line, node, ports }) => {
+      const closed = ports.map(({ value }) => value);
+      return nodeBoxes(world, closed, Infinity, node.value).map((box): Access => ({ box, target, line }));
+    }),
   ];
 }
 
-function accessByLine(world: World, allow: AllowStatement, now: number): Access[] {
+/** What one line opens from `now` on. */
+export function accessByLine(world: World, allow: AllowStatement, now: number): Access[] {
   const end = allow.until?.value.at ?? Infinity;
   if (end <= now) return [];
   const ports = allow.ports.map(({ value }) => value);

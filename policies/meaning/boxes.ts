@@ -42,3 +42,53 @@ function minus(box: Box, other: Box): Box[] {
   }
   return parts;
 }
+
+interface Shelf<T> {
+  /** By their first address, rising. */
+  readonly items: readonly T[];
+  readonly boxes: readonly Box[];
+  /** The last address of any box in the half of the shelf that a search at this place looks at. */
+  readonly last: readonly number[];
+}
+
+/** Finds what meets a box among very many, by place and address. */
+export class BoxIndex<T> {
+  readonly #shelves = new Map<string, Shelf<T>>();
+
+  constructor(items: readonly T[], boxOf: (item: T) => Box) {
+    for (const [place, there] of Map.groupBy(items, (item) => boxOf(item).place)) {
+      const sorted = there.toSorted((a, b) => boxOf(a).addresses[0] - boxOf(b).addresses[0]);
+      const boxes = sorted.map(boxOf);
+      const last: number[] = Array(boxes.length).fill(0);
+      const fill = (from: number, to: number): number => {
+        if (from >= to) return -1;
+        const middle = (from + to) >>> 1;
+        const here = boxes[middle]?.addresses[1] ?? -1;
+        last[middle] = Math.max(here, fill(from, middle), fill(middle + 1, to));
+        return last[middle];
+      };
+      fill(0, boxes.length);
+      this.#shelves.set(place, { items: sorted, boxes, last });
+    }
+  }
+
+  /** All that meet the box, each once. */
+  meeting(box: Box): T[] {
+    const shelf = this.#shelves.get(box.place);
+    const found: T[] = [];
+    if (shelf !== undefined) search(shelf, box, 0, shelf.items.length, found);
+    return found;
+  }
+}
+
+function search<T>(shelf: Shelf<T>, box: Box, from: number, to: number, found: T[]): void {
+  if (from >= to) return;
+  const middle = (from + to) >>> 1;
+  const [first, last] = box.addresses;
+  if ((shelf.last[middle] ?? -1) < first) return;
+  search(shelf, box, from, middle, found);
+  const here = shelf.boxes[middle];
+  if (here === undefined || here.addresses[0] > last) return;
+  if (meet(here, box)) found.push(shelf.items[middle] as T);
+  search(shelf, box, middle + 1, to, found);
+}

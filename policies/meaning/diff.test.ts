@@ -41,7 +41,7 @@ describe('what is said in another way is no change', () => {
 describe('what changes is said by user and target', () => {
   test("a grant to a role is its people's", () =>
     expect(words((lines) => [...lines, 'allow developer -> secret tcp/22'])).toEqual([
-      "alice@example.com, bob@example.com, dan@example.com, device:alice@example.com/Alice's phone:",
+      'alice@example.com, dan@example.com, bob@example.com:',
       '  + secret tcp/22  (line 17)',
     ]));
 
@@ -66,7 +66,7 @@ describe('what changes is said by user and target', () => {
 
   test('a later end gives the time between', () =>
     expect(words(replaced('until 2026-12-01T00:00Z', 'until 2026-12-24'))).toEqual([
-      "alice@example.com, device:alice@example.com/Alice's phone:",
+      'alice@example.com:',
       '  + sandbox tcp/5432 from 2026-12-01T00:00:00.000Z until 2026-12-25T00:00:00.000Z  (line 13)',
     ]));
 
@@ -93,6 +93,36 @@ describe('what changes is said by user and target', () => {
       'carol@example.com:',
       '  + gitlab tcp/443, tcp/22  (line 10)',
       '  + vault tcp/443  (line 10)',
+    ]));
+});
+
+describe('who is named by a line', () => {
+  test('stands with the others of the role, and once more with what the line changes', () =>
+    expect(words((lines) => [...lines, 'allow developer -> secret', 'allow dan@example.com -> devices'])).toEqual([
+      'alice@example.com, dan@example.com, bob@example.com:',
+      '  + secret every port  (line 17)',
+      'dan@example.com:',
+      '  + devices every port  (line 18)',
+    ]));
+
+  test('stands alone where the line opens what changes for the others', () =>
+    expect(
+      diff(
+        worldOf([...sampleLines, 'allow dan@example.com -> secret tcp/22']),
+        worldOf([...sampleLines, 'allow dan@example.com -> secret tcp/22', 'allow developer -> secret']),
+        inNovember,
+      ).words,
+    ).toEqual([
+      'alice@example.com, bob@example.com:',
+      '  + secret every port  (line 18)',
+      'dan@example.com:',
+      '  + secret tcp/1-21, tcp/23-65535, every udp port, icmp, other protocols  (line 18)',
+    ]));
+
+  test('by a device, has that alone', () =>
+    expect(words((lines) => [...lines, 'allow device:dan@example.com/laptop -> dns, devices'])).toEqual([
+      'device:dan@example.com/laptop:',
+      '  + devices every port  (line 17)',
     ]));
 });
 

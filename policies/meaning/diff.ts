@@ -1,8 +1,9 @@
 import { writtenPlace } from '#policies/language/address.ts';
-import { writtenTarget } from '#policies/language/format-statement.ts';
-import { statementsOf } from '#policies/language/statement.ts';
-import { type Access, accessOf, writtenInterval } from './access.ts';
-import { type Box, subtract } from './boxes.ts';
+import { writtenSubject, writtenTarget } from '#policies/language/format-statement.ts';
+import type { Subject } from '#policies/language/statement.ts';
+import { type Access, writtenInterval } from './access.ts';
+import { type Box, BoxIndex } from './boxes.ts';
+import { Openings } from './openings.ts';
 import { cidrsOf, union } from './region.ts';
 import type { Principal, World } from './world.ts';
 
@@ -25,13 +26,18 @@ export interface Piece {
 }
 
 export interface AccessDiff {
-  /** Those whose access changes in the same way, together. A device stands here when a line names it alone. */
-  readonly changes: readonly {
-    readonly who: readonly string[];
-    readonly given: readonly Change[];
-    readonly taken: readonly Change[];
-  }[];
+  /**
+   * Those whose access changes in the same way, together. Someone whom a line names stands with the others of the role,
+   * and once more with what those lines change; a device with what lines for that one change.
+   */
+  readonly changes: readonly Changes[];
   readonly words: readonly string[];
+}
+
+interface Changes {
+  readonly who: readonly string[];
+  readonly given: readonly Change[];
+  readonly taken: readonly Change[];
 }
 
 /**
@@ -39,68 +45,113 @@ export interface AccessDiff {
  * is written: a line moved or said in another way is no change.
  */
 export function diff(before: World, after: World, now: number): AccessDiff {
-  const changes = new Map<string, { who: string[]; given: Change[]; taken: Change[] }>();
-  for (const { names, principals } of everybody(before, after)) {
-    const old = accessOf(before, principals[0], now);
-    const fresh = accessOf(after, principals[1], now);
-    const given = difference(fresh, old, now);
-    const taken = difference(old, fresh, now);
-    if (given.length + taken.length === 0) continue;
+  const comparison = new Comparison(before, after, now);
+  const devices = namedDevices(before, after);
+  const groups = new Map<string, { who: string[]; given: readonly Change[]; taken: readonly Change[] }>();
+  const say = (who: readonly string[], { given, taken }: Difference) => {
+    if (who.length === 0 || given.length + taken.length === 0) return;
     const key = JSON.stringify([given, taken]);
-    const same = changes.get(key);
-    if (same === undefined) changes.set(key, { who: names, given, taken });
-    else same.who.push(...names);
-  }
-  const all = [...changes.values()];
-  return { changes: all, words: all.length === 0 ? ['Nobody gains or loses access.'] : all.flatMap(inWords) };
-}
+    const same = groups.get(key);
+    if (same === undefined) groups.set(key, { who: [...who], given, taken });
+    else same.who.push(...who);
+  };
 
-/** People with one role and no line of their own have the same access, and are compared once. */
-function* everybody(before: World, after: World): Generator<{ names: string[]; principals: [Principal, Principal] }> {
-  const named = new Set<string>();
-  const devices = new Map<string, { email: string; device: string }>();
-  for (const { subjects } of [before, after].flatMap(({ document }) => statementsOf(document, 'allow')))
-    for (const { value } of subjects) {
-      if (value.kind === 'user') named.add(value.email);
-      if (value.kind === 'device') devices.set(JSON.stringify([value.email, value.device]), value);
+  for (const [role, users] of Map.groupBy(after.roster.users, (user) => user.role)) {
+    const ofRole: Both = [{ roles: before.rolesOf(role) }, { roles: after.rolesOf(role) }];
+    const shared = comparison.whole(ofRole);
+    const alike: string[] = [];
+    const apart: [string, Difference][] = [];
+    for (const { email } of users) {
+      const user = ofRole.map((principal): Principal => ({ ...principal, email })) as [Principal, Principal];
+      const own = comparison.own(user, { kind: 'user', email }, [shared]);
+      if (own.isAdded) alike.push(email);
+      apart.push([email, own]);
+      for (const device of devices.get(email) ?? []) {
+        const one = user.map((principal): Principal => ({ ...principal, device })) as [Principal, Principal];
+        const ofDevice = comparison.own(one, { kind: 'device', email, device }, own.isAdded ? [shared, own] : [own]);
+        apart.push([`device:${email}/${device}`, ofDevice]);
+      }
     }
-  const principal = (world: World, email: string, role: string, device?: string): Principal => ({
-    email,
-    roles: world.rolesOf(role),
-    ...(device === undefined ? {} : { device }),
-  });
-  const byRole = new Map<string, string[]>();
-  for (const { email, role } of after.roster.users) {
-    if (named.has(email))
-      yield { names: [email], principals: [principal(before, email, role), principal(after, email, role)] };
-    else byRole.set(role, [...(byRole.get(role) ?? []), email]);
+    say(alike, shared);
+    for (const [who, difference] of apart) say([who], difference);
   }
-  for (const [role, names] of byRole)
-    yield { names, principals: [{ roles: before.rolesOf(role) }, { roles: after.rolesOf(role) }] };
-  const roleOf = new Map(after.roster.users.map(({ email, role }) => [email, role]));
-  for (const { email, device } of devices.values()) {
-    const role = roleOf.get(email);
-    if (role === undefined) continue;
-    const [old, fresh] = [principal(before, email, role, device), principal(after, email, role, device)];
-    yield { names: [`device:${email}/${device}`], principals: [old, fresh] };
+  const changes = [...groups.values()];
+  return { changes, words: changes.length === 0 ? ['Nobody gains or loses access.'] : changes.flatMap(inWords) };
+}
+
+/** The devices that a line of either document names, by their user. */
+function namedDevices(...worlds: readonly World[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const devices = new Map<string, Set<string>>();
+  for (const { subjects } of worlds.flatMap(({ allows }) => allows))
+    for (const { value } of subjects)
+      if (value.kind === 'device') devices.set(value.email, (devices.get(value.email) ?? new Set()).add(value.device));
+  return devices;
+}
+
+/** Someone, as both worlds know them. */
+type Both = readonly [before: Principal, after: Principal];
+
+interface Difference {
+  readonly given: readonly Change[];
+  readonly taken: readonly Change[];
+  /** Exactly what differs. */
+  readonly pieces: BoxIndex<Box>;
+}
+
+/** Two worlds side by side. Most people have the access of their role alone, which is compared once for all of them. */
+class Comparison {
+  readonly #worlds: readonly [World, World];
+  readonly #openings: readonly [Openings, Openings];
+  readonly #now: number;
+
+  constructor(before: World, after: World, now: number) {
+    this.#worlds = [before, after];
+    this.#openings = [new Openings(before, now), new Openings(after, now)];
+    this.#now = now;
+  }
+
+  /** All that changes for someone. */
+  whole([before, after]: Both): Difference {
+    const [old, fresh] = this.#openings;
+    return this.#difference([before, after], old.of(before), fresh.of(after));
+  }
+
+  /**
+   * What the lines that name someone change, added to what changes for them anyway (`others`). Where the two meet they
+   * cannot be told apart, and it is all that changes: then `isAdded` is false.
+   */
+  own(both: Both, subject: Subject, others: readonly Difference[]): Difference & { readonly isAdded: boolean } {
+    const [old = [], fresh = []] = this.#worlds.map(({ allowsBySubject }, i) =>
+      this.#openings[i]?.byLines(allowsBySubject.get(writtenSubject(subject)) ?? []),
+    );
+    const meets = [...old, ...fresh].some(({ box }) => others.some(({ pieces }) => pieces.meeting(box).length > 0));
+    if (meets) return { ...this.whole(both), isAdded: false };
+    return { ...this.#difference(both, old, fresh), isAdded: true };
+  }
+
+  #difference([before, after]: Both, old: readonly Access[], fresh: readonly Access[]): Difference {
+    const [openBefore, openAfter] = this.#openings;
+    const given = changesOf(fresh, (box) => openBefore.closed(before, box), this.#now);
+    const taken = changesOf(old, (box) => openAfter.closed(after, box), this.#now);
+    const pieces = new BoxIndex(
+      [...given, ...taken].flatMap(({ left }) => left),
+      (box) => box,
+    );
+    return { given: given.map(({ change }) => change), taken: taken.map(({ change }) => change), pieces };
   }
 }
 
-/** What `these` open that `those` do not. */
-function difference(these: readonly Access[], those: readonly Access[], now: number): Change[] {
-  const key = ({ place, addresses, ports, time }: Box) => `${place} ${addresses} ${ports} ${time}`;
-  const known = new Set(those.map(({ box }) => key(box)));
-  const byPlace = new Map<string, Box[]>();
-  for (const { box } of those) {
-    const boxes = byPlace.get(box.place);
-    if (boxes === undefined) byPlace.set(box.place, [box]);
-    else boxes.push(box);
-  }
+/** What of these accesses is left when what is not closed is taken away, by line and target. */
+function changesOf(
+  these: readonly Access[],
+  closed: (box: Box) => Box[],
+  now: number,
+): { change: Change; left: readonly Box[] }[] {
   const byChange = new Map<string, { of: Access; left: Box[]; whole: Box[] }>();
   for (const access of these) {
     const { box, target, line } = access;
     if (line === undefined) continue;
-    const left = known.has(key(box)) ? [] : subtract(box, byPlace.get(box.place) ?? []);
+    const left = closed(box);
     const times = left.length === 0 ? [box.time] : [...new Map(left.map(({ time }) => [String(time), time])).values()];
     for (const time of times) {
       const id = `${line} ${writtenTarget(target)} ${time}`;
@@ -112,7 +163,7 @@ function difference(these: readonly Access[], those: readonly Access[], now: num
   }
   return [...byChange.values()]
     .filter(({ left }) => left.length > 0)
-    .map(({ of, left, whole }) => changeOf(of, left, whole, now));
+    .map(({ of, left, whole }) => ({ change: changeOf(of, left, whole, now), left }));
 }
 
 function changeOf({ box, target, line = 0 }: Access, left: readonly Box[], whole: readonly Box[], now: number): Change {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { ipv4ToNumber } from '#contract/network.ts';
-import { type Box, subtract } from './boxes.ts';
+import { type Box, BoxIndex, meet, subtract } from './boxes.ts';
 import { cidrsOf, intersection, type Region, regionOf, union, without } from './region.ts';
 
 /** A tiny world of addresses, small enough to look at every one. */
@@ -55,6 +55,16 @@ describe('boxes', () => {
         one.place === place &&
         [one.addresses, one.ports, one.time].every(([a, b], i) => a <= (point[i] ?? -1) && (point[i] ?? -1) <= b),
     ).length;
+
+  test('an index finds all that meet a box, each once', () =>
+    fc.assert(
+      fc.property(fc.array(box, { maxLength: 12 }), box, (boxes, one) => {
+        const found = new BoxIndex(boxes, (each) => each).meeting(one);
+        expect(new Set(found)).toEqual(new Set(boxes.filter((each) => meet(each, one))));
+        expect(found).toHaveLength(boxes.filter((each) => meet(each, one)).length);
+      }),
+      { numRuns: 300 },
+    ));
 
   test('what is left holds each point once, and none of what was taken', () =>
     fc.assert(

@@ -19,8 +19,8 @@ describe('the places a bundle leads to', () => {
       [
         'gitlab 10.91.127.1/32 n1,n2',
         'vault 10.91.127.2/32 n1,n2',
-        'sandbox 172.17.0.0/16 n1',
         'dns 172.19.0.53/32 n1,n2',
+        'sandbox 172.17.0.0/16 n1',
       ],
     ],
     [
@@ -29,9 +29,9 @@ describe('the places a bundle leads to', () => {
       [
         'gitlab 10.91.127.1/32 n1,n2',
         'vault 10.91.127.2/32 n1,n2',
+        'dns 172.19.0.53/32 n1,n2',
         'sandbox 172.17.0.0/16 n1',
         'sandbox 172.17.3.0/24 n1',
-        'dns 172.19.0.53/32 n1,n2',
       ],
     ],
     [

@@ -5,7 +5,7 @@ import { writtenSubject } from '#policies/language/format-statement.ts';
 import type { NetworkStatement, Subject, Target } from '#policies/language/statement.ts';
 import { partsOf } from './access.ts';
 import { cidrsOf } from './region.ts';
-import type { Principal, World } from './world.ts';
+import { type Principal, subjectsOf, type World } from './world.ts';
 
 /** Where a line leads, whatever nodes there are and whichever address a front has. */
 export type Way =
@@ -46,13 +46,23 @@ export function grantsOf({ allowsBySubject, ...world }: World): Grants {
   return [...allowsBySubject].map(([subject, allows]) => [subject, allows.map(grantOf)] as const);
 }
 
-/** Answers where devices' tunnels lead. Made once for many devices: most have the same grants, and share an answer. */
+/** Where a device's tunnel leads: by what its role and everyone are granted, and what lines of its own add to that. */
+export interface NetworkParts {
+  /** One and the same value for all devices with the same roles. */
+  readonly shared: readonly BundleNetwork[];
+  readonly own: readonly BundleNetwork[];
+}
+
+/** Answers where devices' tunnels lead. Made once for many devices: most of them share all that they are granted. */
 export class Networks {
   readonly #grants: ReadonlyMap<string, readonly Grant[]>;
   readonly #fronts: ReadonlyMap<string, string>;
   readonly #around: Surroundings;
   readonly #now: number;
-  readonly #known = new Map<string, readonly BundleNetwork[]>();
+  readonly #shared = new Map<
+    string,
+    { readonly places: readonly BundleNetwork[]; readonly keys: ReadonlySet<string> }
+  >();
 
   /** `now` in Unix milliseconds: what has run out is no longer among the answers. */
   constructor(grants: ReadonlyMap<string, readonly Grant[]>, around: Surroundings, now: number) {
@@ -62,22 +72,40 @@ export class Networks {
     this.#now = now;
   }
 
-  /** The places a device's tunnel leads to, with the nodes that lead there, in the order of the document. */
+  /** The places a device's tunnel leads to, with the nodes that lead there, each once. */
   of(principal: Principal): readonly BundleNetwork[] {
-    const subjects = subjectsOf(principal).filter((subject) => this.#grants.has(subject));
-    const key = subjects.join(' ');
-    const known = this.#known.get(key);
+    const { shared, own } = this.partsOf(principal);
+    return [...shared, ...own];
+  }
+
+  /** The same in two parts: what everyone is granted and the roles, then the rest, each in the order of the document. */
+  partsOf({ roles, ...person }: Principal): NetworkParts {
+    const shared = this.#sharedBy(roles);
+    const own = subjectsOf({ ...person, roles: noRoles }).filter(({ kind }) => kind !== 'everyone');
+    return { shared: shared.places, own: this.#placesFor(own).filter((place) => !shared.keys.has(keyOf(place))) };
+  }
+
+  #sharedBy(roles: ReadonlySet<string>) {
+    const key = [...roles].join(' ');
+    const known = this.#shared.get(key);
     if (known !== undefined) return known;
+    const places = this.#placesFor(subjectsOf({ roles }));
+    const shared = { places, keys: new Set(places.map(keyOf)) };
+    this.#shared.set(key, shared);
+    return shared;
+  }
+
+  #placesFor(subjects: readonly Subject[]): BundleNetwork[] {
     const lines = new Map(
-      subjects.flatMap((subject) => (this.#grants.get(subject) ?? []).map((grant) => [grant.line, grant] as const)),
+      subjects
+        .flatMap((subject) => this.#grants.get(writtenSubject(subject)) ?? [])
+        .map((grant) => [grant.line, grant] as const),
     );
     const places = [...lines.values()]
       .filter(({ end }) => end === null || end > this.#now)
       .sort((a, b) => a.line - b.line)
       .flatMap(({ ways }) => ways.flatMap((way) => this.#placesOf(way)));
-    const found = [...new Map(places.map((place) => [`${place.name} ${place.cidr}`, place])).values()];
-    this.#known.set(key, found);
-    return found;
+    return [...new Map(places.map((place) => [keyOf(place), place])).values()];
   }
 
   #placesOf(way: Way): BundleNetwork[] {
@@ -89,14 +117,10 @@ export class Networks {
   }
 }
 
-function subjectsOf({ email, device, roles }: Principal): string[] {
-  const subjects: Subject[] = [
-    { kind: 'everyone' },
-    ...[...roles].map((role) => ({ kind: 'role', role }) as const),
-    ...(email === undefined ? [] : [{ kind: 'user', email } as const]),
-    ...(email === undefined || device === undefined ? [] : [{ kind: 'device', email, device } as const]),
-  ];
-  return subjects.map((subject) => writtenSubject(subject));
+const noRoles: ReadonlySet<string> = new Set();
+
+function keyOf({ name, cidr }: BundleNetwork): string {
+  return `${name} ${cidr}`;
 }
 
 function waysTo(world: Pick<World, 'networks' | 'services' | 'subnets' | 'inside'>, target: Target): Way[] {

@@ -2,8 +2,9 @@ import type { Diagnostic } from '#contract/diagnostic.ts';
 import { errorAt, warningAt } from '#policies/language/diagnostic.ts';
 import { writtenStatement, writtenSubject } from '#policies/language/format-statement.ts';
 import { statementsOf, type TestStatement } from '#policies/language/statement.ts';
-import { type Access, accessOf, boxesOf } from './access.ts';
+import { type Access, boxesOf } from './access.ts';
 import { type Box, meet, subtract } from './boxes.ts';
+import { Openings } from './openings.ts';
 import { principalOf, type World } from './world.ts';
 
 /** How much of a target is open. */
@@ -30,10 +31,11 @@ export function judgeBoxes(access: readonly Access[], boxes: readonly Box[]): Ju
  * in the roster is a warning, so that disabling a user is never held up by a line.
  */
 export function runTests(world: World, now: number): Diagnostic[] {
-  return statementsOf(world.document, 'test').flatMap((test) => runTest(world, test, now));
+  const openings = new Openings(world, now);
+  return statementsOf(world.document, 'test').flatMap((test) => runTest(world, openings, test));
 }
 
-function runTest(world: World, test: TestStatement, now: number): Diagnostic[] {
+function runTest(world: World, openings: Openings, test: TestStatement): Diagnostic[] {
   const { subject, target, port, expected } = test;
   const principal = principalOf(world, subject.value);
   if (principal === undefined)
@@ -44,14 +46,14 @@ function runTest(world: World, test: TestStatement, now: number): Diagnostic[] {
         `there is no user ${writtenSubject(subject.value)} now, so this test was not run`,
       ),
     ];
-  const access = accessOf(world, principal, now).map((one) => ({ ...one, box: atNow(one.box) }));
   const wanted = boxesOf(world, target.value, port === undefined ? [] : [port.value]).map(atNow);
+  const access = wanted.flatMap((box) => openings.meeting(principal, box));
   const { openness, lines } = judgeBoxes(access, wanted);
   if (openness === (expected === 'allowed' ? 'all' : 'none')) return [];
   return [errorAt(target, 'test-failed', `${writtenStatement(test)}: ${found(openness, lines)}`)];
 }
 
-/** A test asks about this moment. */
+/** A test asks about this moment, which every access that there is includes: its time begins at zero. */
 function atNow(box: Box): Box {
   return { ...box, time: [0, 0] };
 }

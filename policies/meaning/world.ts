@@ -109,15 +109,19 @@ export function subjectMatches(subject: Subject, principal: Principal): boolean 
   }
 }
 
-/** The lines that name a principal in any way, in the order of the document. */
-export function allowsFor({ allowsBySubject }: Pick<World, 'allowsBySubject'>, principal: Principal): AllowStatement[] {
-  const { email, device, roles } = principal;
-  const subjects: Subject[] = [
+/** Everything a line may call a principal by. */
+export function subjectsOf({ email, device, roles }: Principal): Subject[] {
+  return [
     { kind: 'everyone' },
     ...[...roles].map((role) => ({ kind: 'role', role }) as const),
     ...(email === undefined ? [] : [{ kind: 'user', email } as const]),
     ...(email === undefined || device === undefined ? [] : [{ kind: 'device', email, device } as const]),
   ];
+}
+
+/** The lines that name a principal in any way, in the order of the document. */
+export function allowsFor({ allowsBySubject }: Pick<World, 'allowsBySubject'>, principal: Principal): AllowStatement[] {
+  const subjects = subjectsOf(principal);
   const lines = new Set(subjects.flatMap((subject) => allowsBySubject.get(writtenSubject(subject)) ?? []));
   return [...lines].sort((a, b) => a.line - b.line);
 }
