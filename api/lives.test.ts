@@ -203,6 +203,7 @@ describe('a new life', () => {
       ],
       nodes: copy.nodes.filter(({ name }) => name !== 'n3'),
       policy: { ...copy.policy, document: 'role admin\nrole developer\n' },
+      fronts: [{ service: 'vault', address: '10.91.127.254' }],
     };
     restoreNow(postern);
     await postern.ask(200, 'PATCH', `/v1/users/${idOf('touched')}`, postern.ownerToken, { permission: 'auditor' });

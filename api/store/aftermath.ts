@@ -82,7 +82,8 @@ export function takeOver(
     }
     // Above all that any node has seen, so that a number means one thing for ever.
     const { revision } = raiseRevisionAbove(store, snapshot.revision, now);
-    for (const { address } of found.lost.lostDevices) restAddress(store, ipv4ToNumber(address), revision);
+    for (const { address } of [...found.lost.lostDevices, ...snapshot.fronts])
+      restAddress(store, ipv4ToNumber(address), revision);
     if (hasPolicy && done.policy === 'same') done.policy = 'taken-over';
     keep(store, life, snapshot, merged(life.aftermath, done));
     audit(store, now, {

@@ -10,7 +10,8 @@ export function policyToDocument(db: Database): void {
       `INSERT INTO policies (revision, document, mark, at, actor, note)
        VALUES (1, $document, $mark, $at, 'postern', 'Made from the policy of an earlier version')`,
     ).run({ document: documentOf(policy), mark: Bun.randomUUIDv7(), at: row.revised_at });
-    db.run('UPDATE settings SET revision = revision + 1');
+    // A master that knows of a newer one stands still; no node takes a snapshot of it.
+    db.run('UPDATE settings SET revision = revision + 1 WHERE superseded IS NULL');
   }
   db.run('ALTER TABLE settings DROP COLUMN policy');
 }
