@@ -2,7 +2,7 @@ import { existsSync, writeSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import pino from 'pino';
 import * as v from 'valibot';
-import { Email } from '#contract/name.ts';
+import { Email, Name } from '#contract/name.ts';
 import { Cidr } from '#contract/network.ts';
 import { addAcmeCommands } from './acme-commands.ts';
 import { addBackupCommands } from './backup-commands.ts';
@@ -24,6 +24,7 @@ import { addTokenCommands } from './token-commands.ts';
 type ServeOptions = {
   stateDir: string;
   listen: ListenAddress;
+  node?: string;
   commitBatch?: number;
   metrics?: ListenAddress;
   logLevel: string;
@@ -84,6 +85,7 @@ program
     hostname: '0.0.0.0',
     port: 8443,
   })
+  .option('--node <name>', 'the node this machine is: its devices reach the API through the tunnel', reader(Name))
   .option('--commit-batch <acts>', 'how many acts may share one wait for the disk; 1 gives each its own', readBatch)
   .option('--metrics <host:port>', 'serve figures for Prometheus there too, without a token; loopback only', readLocal)
   .addOption(
@@ -92,14 +94,15 @@ program
       .default('info'),
   )
   .action(async (options: ServeOptions) => {
-    const { stateDir, listen, commitBatch: batchSize, metrics, logLevel } = options;
+    const { stateDir, listen, node, commitBatch: batchSize, metrics, logLevel } = options;
     const log = pino(
       { level: logLevel, base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
       logLines(2),
     );
     if (existsSync(masterPaths(stateDir).root)) takeServingLock(masterPaths(stateDir).servingLock, stateDir);
     const state = await loadState(stateDir, batchSize === undefined ? {} : { batchSize });
-    const serving = serve(state, stateDir, { listen, ...(metrics === undefined ? {} : { metrics }) }, log);
+    const place = { listen, ...(node === undefined ? {} : { node }), ...(metrics === undefined ? {} : { metrics }) };
+    const serving = serve(state, stateDir, place, log);
     log.info({ url: serving.url }, `listening on ${serving.url}`);
     const stop = async () => {
       await serving.stop();

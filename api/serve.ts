@@ -15,11 +15,14 @@ import { keepBackups } from './state/backup-schedule.ts';
 import { masterPaths } from './state/layout.ts';
 import { liveCredentials } from './state/live.ts';
 import type { LoadedState } from './state/load.ts';
-import { committedVersion } from './store/settings.ts';
+import { superseded } from './store/lives.ts';
+import type { Store } from './store/open.ts';
+import { committedVersion, recordApiPlace } from './store/settings.ts';
 
 type ChannelData = { node: string; expiresAt: Date; leave: () => void; expiry: Timer | undefined };
 
-export type ServeOptions = { listen: ListenAddress; metrics?: ListenAddress };
+/** Where it listens; which node the machine is, if it is one; and where its figures are, if anywhere. */
+export type ServeOptions = { listen: ListenAddress; node?: string; metrics?: ListenAddress };
 export type Serving = { url: string; stop(): Promise<void> };
 
 const convergenceMilliseconds = 2_000;
@@ -30,7 +33,12 @@ const lookAtFilesMilliseconds = 2_000;
 const longestTimer = 2 ** 31 - 1;
 
 /** Puts the application behind TLS and WebSockets. The one place that knows sockets. */
-export function serve(state: LoadedState, stateDir: string, { listen, metrics }: ServeOptions, log: Logger): Serving {
+export function serve(
+  state: LoadedState,
+  stateDir: string,
+  { listen, node, metrics }: ServeOptions,
+  log: Logger,
+): Serving {
   const upgraded = new WeakSet<Request>();
   const arrivedAt = new WeakMap<Request, Bun.Server<ChannelData>>();
   const credentials = liveCredentials(stateDir, state);
@@ -137,6 +145,7 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
   // Only now: who cannot listen has no business with the database.
   const figures = metrics === undefined ? undefined : serveMetrics(metrics, master.metrics);
   if (figures !== undefined) log.info({ metrics: figures.url }, `figures are at ${figures.url}metrics`);
+  keepApiPlace(state.store, { ...listen, port: server.port ?? listen.port }, node);
   const machines = letMachinesGo(master);
   const backups = keepBackups(stateDir, log);
   const uses = recordUsesRegularly(master);
@@ -159,6 +168,13 @@ export function serve(state: LoadedState, stateDir: string, { listen, metrics }:
       state.store.close();
     },
   };
+}
+
+/** Devices reach the API through the tunnel where it listens on every address: that of the tunnel comes and goes. */
+function keepApiPlace(store: Store, { hostname, port }: ListenAddress, node: string | undefined): void {
+  if (superseded(store) !== undefined) return;
+  const isEverywhere = hostname === '0.0.0.0' || hostname === '::';
+  recordApiPlace(store, node !== undefined && isEverywhere ? { node, port } : null, new Date());
 }
 
 /** The port is shared for the moment in which one server follows another; with anybody else it must not be. */

@@ -29,7 +29,7 @@ function reachText(networks: Bundle['networks'], refused: readonly RefusedRoute[
   return [
     'You can reach:',
     ...networks.map(({ name, cidr, nodes }) => {
-      const reason = refused.find(({ network }) => network === name)?.reason;
+      const reason = refused.find((route) => route.network === name && route.cidr === cidr)?.reason;
       const way = reason === undefined ? `through ${nodes.join(', ')}` : `NOT routed: ${reason}`;
       return `  ${name.padEnd(width)}  ${cidr.padEnd(18)}  ${way}`;
     }),

@@ -90,7 +90,7 @@ export async function status(platform: Platform, files: StateFiles, now: number)
       cidr,
       node: owners.get(cidr) ?? null,
       isRouted: observed?.routes.includes(cidr) ?? false,
-      reason: refused.find((route) => route.network === name)?.reason ?? null,
+      reason: refused.find((route) => route.network === name && route.cidr === cidr)?.reason ?? null,
     })),
     bundle: { epoch: bundle.epoch, revision: bundle.revision },
     watcherPid: pid ?? null,

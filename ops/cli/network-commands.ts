@@ -67,8 +67,9 @@ export function addNetworkCommands(program: Command, session: Session): void {
 
   network
     .command('remove <name>')
-    .description('remove a network')
-    .option('--with-access', 'take the access to it along; without this it is refused while a line grants any', false)
+    .description('remove a network; refused while lines of the policy name it')
+    .option('--with-access', 'take the grants and tests that name it along', false)
+    .addHelpText('after', '\nExample:\n  postern network remove internal --with-access')
     .action((name: string, { withAccess }: { withAccess: boolean }) =>
       session(async (master, screen) => {
         const path = `/v1/networks/${encodeURIComponent(name)}${withAccess ? '?uses=remove' : ''}`;

@@ -1,4 +1,5 @@
 import { ValiError } from 'valibot';
+import { inert } from '#contract/diagnostic.ts';
 import { Unreachable, Untrusted } from './connection.ts';
 import { CredentialProblem } from './credentials.ts';
 import { NotFound } from './find.ts';
@@ -16,12 +17,12 @@ export const exitCodes = { failure: 1, usage: 2, refused: 3, unreachable: 4, unt
 /** What happened, which value, what to do next; and the exit code. */
 export function explain(error: unknown): { lines: string[]; exitCode: number } {
   if (error instanceof Refused) {
-    const { title, detail, errors = [], lines = [], code } = error.problem;
+    const { title, detail, errors = [], lines: policyLines = [], code } = error.problem;
     return {
       lines: [
         `${title}. ${detail ?? ''}`.trim(),
         ...errors.map(({ path, message }) => `  ${path}: ${message}`),
-        ...lines.map(({ line, text }) => `  line ${line}: ${text}`),
+        ...policyLines.map(({ line, text }) => `  line ${line}: ${inert(text)}`),
         `(${code})`,
       ],
       exitCode: exitCodes.refused,

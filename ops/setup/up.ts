@@ -5,7 +5,7 @@ import { freePool, ownAddress } from './discover.ts';
 import { holdLock } from './lock.ts';
 import { defaults, readUpOptions, type UpOptions } from './options.ts';
 import { isPrivate } from './pool.ts';
-import { repository } from './programs.ts';
+import { firstNode, repository } from './programs.ts';
 import { awaitMaster, awaitNode, prepareAgent, registerNode } from './register.ts';
 import { buildClient, discardBuild, isReleased, releaseClient, releasedManifest } from './release.ts';
 import { restoreMaster } from './restore.ts';
@@ -129,7 +129,7 @@ async function configure(paths: StatePaths, wanted: UpOptions): Promise<{ config
     pool: wanted.pool ?? (await freePool()),
     publicUrl: `https://${host}:${listen.slice(listen.lastIndexOf(':') + 1)}`,
     owner: wanted.owner ?? defaults.owner,
-    node: 'n1',
+    node: firstNode,
   };
   writePrivate(paths.config, `${JSON.stringify(config, undefined, 2)}\n`);
   return { config, isNew: true };

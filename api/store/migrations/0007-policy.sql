@@ -32,13 +32,8 @@ CREATE TRIGGER node_is_no_front BEFORE INSERT ON nodes
 WHEN EXISTS (SELECT 1 FROM fronts WHERE address = NEW.tunnel_address)
 BEGIN SELECT RAISE(ABORT, 'a service has this address'); END;
 
--- Where the API answers inside the tunnel, as the master was told at its start.
+-- Where the API answers inside the tunnel, as the master was told at its start; and up to when it was looked for grants
+-- that have run out.
 ALTER TABLE settings ADD COLUMN api_node TEXT;
 ALTER TABLE settings ADD COLUMN api_port INTEGER;
-
--- Up to when it was looked for grants that have run out: bundles say what is granted at this moment.
-ALTER TABLE settings ADD COLUMN granted_at TEXT NOT NULL DEFAULT '1970-01-01T00:00:00.000Z';
-
--- What a bundle says follows from what else is stored; kept is only by what a change of it is noticed.
-ALTER TABLE devices DROP COLUMN bundle_content;
-ALTER TABLE devices ADD COLUMN bundle_digest TEXT NOT NULL DEFAULT '';
+ALTER TABLE settings ADD COLUMN run_out_until TEXT NOT NULL DEFAULT '1970-01-01T00:00:00.000Z';
