@@ -72,7 +72,6 @@ async function populate(master: TestMaster) {
     '/enrolments/:id': ben.lease.id,
     '/codes/:id': openCode,
     '/tokens/:id': token('auditor').id,
-    ':revision': '1',
     ':email': ben.user.email,
     ':name': 'n1',
     ':revision': '1',
