@@ -19,7 +19,7 @@ test('flows are read with who really answers them, and named again to the letter
   expect(flows.map((flow) => flowWords(flow).join(' '))).toEqual([
     '-p tcp --orig-src 10.91.1.1 --orig-dst 172.19.0.10 --sport 40022 --dport 443',
     '-p udp --orig-src 10.91.1.2 --orig-dst 172.19.0.53 --sport 5353 --dport 53',
-    '-p icmp --orig-src 10.91.1.2 --orig-dst 10.91.1.1',
-    '--orig-src 10.91.1.3 --orig-dst 172.19.0.9',
+    '-p icmp --orig-src 10.91.1.2 --orig-dst 10.91.1.1 --icmp-type 8',
+    '-p 47 --orig-src 10.91.1.3 --orig-dst 172.19.0.9',
   ]);
 });

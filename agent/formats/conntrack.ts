@@ -3,6 +3,8 @@ import type { Ipv4 } from '#contract/network.ts';
 /** A flow that the kernel tracks, by what its first packet said and by who answers it. */
 export type Flow = {
   protocol: 'tcp' | 'udp' | 'icmp' | 'other';
+  /** The protocol as IP numbers it. */
+  protocolNumber: number;
   source: Ipv4;
   destination: Ipv4;
   /** Of TCP and UDP, else 0. */
@@ -16,7 +18,7 @@ export type Flow = {
 /** Reads `conntrack -L` (IPv4). Lines of protocols with other keys are `other`; a line without addresses is skipped. */
 export function parseConntrack(text: string): readonly Flow[] {
   return text.split('\n').flatMap((line): Flow[] => {
-    const [protocol = ''] = line.split(/\s+/, 1);
+    const [protocol = '', protocolNumber] = line.split(/\s+/, 2);
     const [source, answeredBy] = all(line, 'src');
     const [destination] = all(line, 'dst');
     if (source === undefined || destination === undefined || answeredBy === undefined) return [];
@@ -25,6 +27,7 @@ export function parseConntrack(text: string): readonly Flow[] {
     return [
       {
         protocol: known ? protocol : 'other',
+        protocolNumber: Number(protocolNumber),
         source,
         destination,
         sourcePort: number('sport'),
@@ -40,9 +43,18 @@ function all(line: string, key: string): string[] {
   return [...line.matchAll(new RegExp(`\\b${key}=(\\S+)`, 'g'))].map(([, value = '']) => value);
 }
 
-/** The words that name one flow to `conntrack -D`. */
-export function flowWords({ protocol, source, destination, sourcePort, port }: Flow): string[] {
+/** The words that name one flow to `conntrack -D`, and no other: whatever they leave out, it would end as well. */
+export function flowWords({
+  protocol,
+  protocolNumber,
+  source,
+  destination,
+  sourcePort,
+  port,
+  icmpType,
+}: Flow): string[] {
   const ports = protocol === 'tcp' || protocol === 'udp' ? ['--sport', `${sourcePort}`, '--dport', `${port}`] : [];
-  const kind = protocol === 'other' ? [] : ['-p', protocol];
-  return [...kind, '--orig-src', source, '--orig-dst', destination, ...ports];
+  const type = protocol === 'icmp' ? ['--icmp-type', `${icmpType}`] : [];
+  const kind = protocol === 'other' ? `${protocolNumber}` : protocol;
+  return ['-p', kind, '--orig-src', source, '--orig-dst', destination, ...ports, ...type];
 }

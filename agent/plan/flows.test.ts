@@ -21,6 +21,7 @@ if (!meaning.ok) throw new Error(meaning.reasons.join('; '));
 const { world } = meaning;
 const flow = (source: string, destination: string, port: number, change: Partial<Flow> = {}): Flow => ({
   protocol: 'tcp',
+  protocolNumber: 6,
   source,
   destination,
   sourcePort: 40_000,

@@ -29,7 +29,7 @@ function renderFamily(firewall: Firewall, family: 4 | 6): string {
 export const clearFirewall: readonly Command[] = [
   ...['iptables-restore', 'ip6tables-restore'].map((program) => ({
     argv: [program, '--wait', '5'],
-    stdin: ['filter', 'nat', 'mangle'].map((table) => `*${table}\nCOMMIT\n`).join(''),
+    stdin: ['filter', 'nat', 'mangle', 'raw'].map((table) => `*${table}\nCOMMIT\n`).join(''),
   })),
   { argv: ['ipset', 'flush'], stdin: '' },
   { argv: ['sh', '-c', 'until ipset destroy 2>/dev/null; do sleep 0.01; done'], stdin: '' },

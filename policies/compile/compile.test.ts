@@ -41,6 +41,7 @@ describe('the order of the rules', () => {
       'gate: the destination is no device',
       'errors about flows',
       'answers',
+      'no flow begins in midstream',
       'granted, by interface',
       'granted, by interface',
       'granted, by interface',

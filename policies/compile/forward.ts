@@ -26,6 +26,7 @@ export function forwardChains(plan: Plan): Chain[] {
           rule({ ...answers, states: ['RELATED'] }, accept, 'errors about flows'),
           rule({ ...answers, states: ['ESTABLISHED'] }, jump(chainNames.reply), 'answers'),
         ]),
+    rule({ in: tunnel, ...inMidstream }, jump(chainNames.refuse), 'no flow begins in midstream'),
     ...[...towards.keys()].map((out) =>
       rule({ in: tunnel, out, ...onItsWay }, jump(chainTowards(out)), 'granted, by interface'),
     ),
@@ -43,6 +44,9 @@ export function forwardChains(plan: Plan): Chain[] {
     { family: 4, table: 'filter', name: chainNames.refuse, rules: refuseRules(plan) },
   ];
 }
+
+/** The kernel makes a flow of TCP that it meets in midstream, unless `nf_conntrack_tcp_loose` is off, which is not ours. */
+export const inMidstream = { protocol: 'tcp', tcp: 'goes-on', states: ['NEW'] } as const;
 
 /** Ports that are closed on a public interface and that Docker publishes: redirected before INPUT could see them. */
 export function publishedRules(plan: Plan): Rule[] {

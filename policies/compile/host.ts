@@ -1,5 +1,6 @@
 import { chainNames, ownAddresses, type Plan, ruleWriter } from './chain-builder.ts';
 import { accept, type Chain, drop, jump, originalPortMatches, portMatches, type Rule } from './firewall.ts';
+import { inMidstream } from './forward.ts';
 
 /** Traffic to the node itself: from the tunnel by the same order as through it, and the ports closed to the public. */
 export function inputChains(plan: Plan): Chain[] {
@@ -9,6 +10,7 @@ export function inputChains(plan: Plan): Chain[] {
     rule({ in: tunnel, sets: [{ name: sets.members, side: 'src', not: true }] }, drop, 'gate: the source is no device'),
     rule({ in: tunnel, states: ['RELATED', 'ESTABLISHED'], direction: 'REPLY' }, accept, 'answers to the node'),
     rule({ in: tunnel, states: ['INVALID', 'UNTRACKED'] }, jump(chainNames.refuse), 'no known flow'),
+    rule({ in: tunnel, ...inMidstream }, jump(chainNames.refuse), 'no flow begins in midstream'),
     rule({ in: tunnel, sets: [{ name: sets.fronts, side: 'dst' }] }, jump(chainNames.front), 'fronts'),
     rule({ in: tunnel }, jump(chainNames.host), 'the node itself'),
     rule({ in: tunnel }, jump(chainNames.refuse), 'nothing allows it'),

@@ -10,6 +10,8 @@ import { type KernelPacket, type Loaded, type Ruling, run } from './model.ts';
 /** What is on the node besides our firewall. */
 export interface Host {
   readonly tunnel: string;
+  /** `nf_conntrack_tcp_loose`: TCP in midstream makes a flow, and is redirected as its first packet would be. */
+  readonly loose: boolean;
   /** The ports Docker publishes, on every address of the node. */
   readonly published: readonly { readonly protocol: 'tcp' | 'udp'; readonly port: number }[];
   readonly container: { readonly address: Ipv4; readonly device: string };
@@ -56,7 +58,7 @@ export function traverse(firewall: Firewall, kernel: Loaded, host: Host, packet:
 }
 
 /** A node of a document, with routes to the networks it leads to. */
-export function hostOf(world: World, node: string, published: Host['published'] = []): Host {
+export function hostOf(world: World, node: string, published: Host['published'] = [], loose = false): Host {
   const routes = statementsOf(world.document, 'network').flatMap(({ cidr, gateways }) => {
     const device = gateways.find((gateway) => gateway.node.value === node)?.device.value;
     return device === undefined ? [] : [{ cidr: cidr.value, device }];
@@ -64,6 +66,7 @@ export function hostOf(world: World, node: string, published: Host['published'] 
   const rising = routes.toSorted((a, b) => cidrRange(b.cidr).prefix - cidrRange(a.cidr).prefix);
   return {
     tunnel: 'wg0',
+    loose,
     published,
     container: { address: '172.31.255.2', device: 'docker9' },
     routeTo: (address) => rising.find(({ cidr }) => cidrContains(cidr, address))?.device ?? 'eno1',
@@ -73,7 +76,7 @@ export function hostOf(world: World, node: string, published: Host['published'] 
 const sourcePort = 40_001;
 
 /** The packet at PREROUTING, when it goes the way its flow began. */
-function beginning(packet: Packet, { tunnel }: Host): KernelPacket {
+function beginning(packet: Packet, { tunnel, loose }: Host): KernelPacket {
   const { from, source, destination, protocol, port, icmpType, phase } = packet;
   const hasPorts = protocol === 'tcp' || protocol === 'udp';
   return {
@@ -86,12 +89,18 @@ function beginning(packet: Packet, { tunnel }: Host): KernelPacket {
     destinationPort: hasPorts ? port : 0,
     icmpType,
     opens: protocol === 'tcp' && phase === 'first',
-    state: phase === 'stray' ? 'INVALID' : phase === 'first' ? 'NEW' : 'ESTABLISHED',
+    state:
+      phase === 'stray' ? (isPickedUp(packet, loose) ? 'NEW' : 'INVALID') : phase === 'first' ? 'NEW' : 'ESTABLISHED',
     direction: 'ORIGINAL',
     redirected: false,
     originalDestination: destination,
     originalPort: hasPorts ? port : 0,
   };
+}
+
+/** Elsewhere than from the tunnel that is not our affair. */
+function isPickedUp({ from, protocol }: Packet, loose: boolean): boolean {
+  return loose && protocol === 'tcp' && from.kind === 'tunnel';
 }
 
 type Redirection = Pick<KernelPacket, 'destination' | 'out' | 'redirected'> & { redirectedByUs: Ipv4 | undefined };
@@ -108,7 +117,7 @@ function redirect(
   const { to, family, phase, protocol, port } = packet;
   const out = to.kind === 'tunnel' ? host.tunnel : to.kind === 'interface' ? to.name : undefined;
   const plain = { destination: flow.destination, out, redirected: false, redirectedByUs: undefined };
-  if (phase === 'stray' || packet.from.kind === 'node') return plain;
+  if ((phase === 'stray' && !isPickedUp(packet, host.loose)) || packet.from.kind === 'node') return plain;
   const ours = family === 4 ? run(kernel, 4, 'nat', hooks('PREROUTING', 'nat')[0] ?? '', flow, now) : undefined;
   if (ours?.kind === 'DNAT')
     return { destination: ours.to, out: host.routeTo(ours.to), redirected: true, redirectedByUs: ours.to };
