@@ -41,7 +41,7 @@ function machine() {
       calls.push('end flows');
       return 0;
     },
-    async removeEmptiedTables() {},
+    async finish() {},
   };
   return {
     system,

@@ -16,5 +16,5 @@ export async function tearDown(system: NodeSystem, wireguard: WireGuard, tunnel:
       .map(([device, enabled]) => ({ kind: 'set-forwarding', device, enabled })),
   );
   await system.apply(planFirewall(node.firewall, noFirewall, Date.now()).rules);
-  await system.removeEmptiedTables();
+  await system.finish();
 }

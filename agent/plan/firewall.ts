@@ -38,7 +38,7 @@ const ourChain = /^POSTERN-/;
  * Where packets are sent and what address they carry there comes before what may pass: by itself it opens nothing, and
  * a flow that began before it would keep the wrong address for its whole life.
  */
-const tableOrder = ['nat', 'mangle', 'filter'];
+const tableOrder = ['raw', 'nat', 'mangle', 'filter'];
 
 /** @throws SetConflict */
 export function planFirewall(observed: ObservedFirewall, desired: DesiredFirewall, now: number): FirewallPlan {
@@ -76,11 +76,13 @@ function planRules(observed: ObservedFirewall, desired: DesiredFirewall): readon
 function planTable(
   table: string,
   observed: SavedTable,
-  desired: readonly Chain[],
+  wantedChains: readonly Chain[],
   wantedHooks: readonly Hook[],
 ): readonly TableChange[] {
-  const desiredNames = new Set(desired.map((chain) => chain.name));
   const hooks = wantedHooks.filter(({ from, ifPresent }) => ifPresent !== true || observed.has(from));
+  // A table that we would only follow others into is not made for us alone.
+  const desired = wantedHooks.length > 0 && hooks.length === 0 ? [] : wantedChains;
+  const desiredNames = new Set(desired.map((chain) => chain.name));
   const chains = desired
     .map(({ name, rules }) => ({ name, rules: rules.map(renderRule) }))
     .filter(({ name, rules }) => !sameRules(observed.get(name), rules));

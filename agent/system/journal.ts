@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import * as v from 'valibot';
 import type { InterfaceName } from '#contract/network.ts';
 import { readFileIfPresent, writeFileAtomically } from './files.ts';
@@ -20,6 +21,8 @@ export type Journal = {
   /** Notes what was found, once; what is known already stays. */
   noteForwarding(device: InterfaceName, enabled: () => Promise<boolean | undefined>): Promise<void>;
   noteTables(found: () => Promise<Tables>): Promise<void>;
+  /** All is as it was found: what is found the next time counts then. */
+  forget(): Promise<void>;
 };
 
 /** @throws ValiError when the file is damaged: nobody knows then what to put back. */
@@ -48,6 +51,10 @@ export function openJournal(path: string): Journal {
       if (before.tables !== undefined) return;
       const { ipv4, ipv6 } = await found();
       await write({ ...before, tables: { ipv4: [...ipv4], ipv6: [...ipv6] } });
+    },
+    async forget() {
+      await rm(path, { force: true });
+      known = undefined;
     },
   };
 }

@@ -20,8 +20,8 @@ export interface NodeSystem {
   apply(steps: readonly Step[]): Promise<void>;
   /** Ends running flows. @returns how many. */
   endFlows(mustEnd: (flow: Flow) => boolean): Promise<number>;
-  /** Takes away what only our rules had made the kernel list. For the end. */
-  removeEmptiedTables(): Promise<void>;
+  /** Takes away what only our rules had made the kernel list, and forgets what was found. For the end. */
+  finish(): Promise<void>;
 }
 
 export type NodeSystemOptions = {
@@ -63,9 +63,10 @@ export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSyst
 
     endFlows: (mustEnd) => endFlows(run, mustEnd),
 
-    async removeEmptiedTables() {
+    async finish() {
       const found = await journal.tables();
       if (found !== undefined) await removeEmptiedTables(run, found);
+      await journal.forget();
     },
 
     async apply(steps) {

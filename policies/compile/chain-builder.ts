@@ -43,6 +43,7 @@ export const chainNames = {
   prerouting: 'POSTERN-PREROUTING',
   postrouting: 'POSTERN-POSTROUTING',
   mss: 'POSTERN-MSS',
+  raw: 'POSTERN-RAW',
 } as const;
 
 /** What may leave by one interface. An interface's name has at most 15 letters, so this has at most 26 of the 28 it may. */

@@ -4,6 +4,7 @@ import { type Chain, drop, type Firewall, type Hook } from './firewall.ts';
 import { forwardChains, publishedRules } from './forward.ts';
 import { inputChains, publicRules } from './host.ts';
 import { natChains } from './nat.ts';
+import { rawChain } from './raw.ts';
 import { replyChains } from './reply.ts';
 
 export interface CompileOptions {
@@ -22,12 +23,16 @@ export function compileFirewall(world: World, { node, revision, tunnel = 'wg0' }
     ...replyChains(plan),
     ...inputChains(plan),
     ...natChains(plan),
+    rawChain(plan),
     ...ipv6Chains(plan),
   ];
   return { node, revision, sets: plan.sets.all, chains, hooks };
 }
 
-/** Docker makes DOCKER-USER and jumps to it first, also after a restart that put its own chains above ours. */
+/**
+ * Docker makes DOCKER-USER and jumps to it first, also after a restart that put its own chains above ours. The raw table
+ * is there where somebody has put rules into it.
+ */
 export const hooks: readonly Hook[] = [
   { family: 4, table: 'filter', from: 'FORWARD', to: chainNames.forward },
   { family: 4, table: 'filter', from: 'DOCKER-USER', to: chainNames.forward, ifPresent: true },
@@ -35,6 +40,7 @@ export const hooks: readonly Hook[] = [
   { family: 4, table: 'nat', from: 'PREROUTING', to: chainNames.prerouting },
   { family: 4, table: 'nat', from: 'POSTROUTING', to: chainNames.postrouting },
   { family: 4, table: 'mangle', from: 'FORWARD', to: chainNames.mss },
+  { family: 4, table: 'raw', from: 'PREROUTING', to: chainNames.raw, ifPresent: true },
   { family: 6, table: 'filter', from: 'FORWARD', to: chainNames.forward },
   { family: 6, table: 'filter', from: 'DOCKER-USER', to: chainNames.forward, ifPresent: true },
   { family: 6, table: 'filter', from: 'INPUT', to: chainNames.input },

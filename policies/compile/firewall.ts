@@ -33,7 +33,7 @@ export interface Element {
   readonly until?: number;
 }
 
-export type Table = 'filter' | 'nat' | 'mangle';
+export type Table = 'filter' | 'nat' | 'mangle' | 'raw';
 
 export interface Chain {
   readonly family: 4 | 6;
@@ -42,7 +42,7 @@ export interface Chain {
   readonly rules: readonly Rule[];
 }
 
-/** A jump from position 1 of a chain that is not ours. `ifPresent`: only where that chain exists. */
+/** A jump from position 1 of a chain that is not ours. `ifPresent`: only where that chain exists, and its table. */
 export interface Hook {
   readonly family: 4 | 6;
   readonly table: Table;

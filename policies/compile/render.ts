@@ -46,7 +46,7 @@ export function setDefinition({ type, timeouts, size }: Pick<IpSet, 'type' | 'ti
   return `${type} ${options}${timeouts ? ' timeout 0' : ''}`;
 }
 
-const tables: readonly Table[] = ['filter', 'nat', 'mangle'];
+const tables: readonly Table[] = ['filter', 'nat', 'mangle', 'raw'];
 
 /** Our chains of one address family, each filled anew. What is not ours is not named and stays. */
 export function renderChains({ chains }: Pick<Firewall, 'chains'>, family: 4 | 6): string {
