@@ -1,13 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import * as v from 'valibot';
-import { describeStep } from './plan/describe.ts';
-import { closedNode, desiredNode, planNode } from './plan/node.ts';
-import { understand } from './plan/understanding.ts';
-import { openSystem, runAgent, selfOf } from './run.ts';
+import { hasOurs, mixedKinds, type Surroundings } from './plan/surroundings.ts';
+import { openSystem, runAgent } from './run.ts';
+import { planLines, planOf } from './show-plan.ts';
 import { beAlone } from './system/alone.ts';
-import { openCache } from './system/cache.ts';
+import { runCommand } from './system/command.ts';
 import { AgentConfig, agentPaths, initialise, readConfig, SetupError, writeConfig } from './system/config.ts';
+import type { NodeSystem } from './system/node.ts';
 import { missingPrerequisites } from './system/prerequisites.ts';
+import { observeSurroundings } from './system/surroundings.ts';
 import { tearDown } from './teardown.ts';
 
 const exitCodes = { failure: 1, usage: 2, machine: 6 } as const;
@@ -24,6 +25,14 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 async function requireMachine(): Promise<void> {
   const missing = await missingPrerequisites();
   if (missing.length > 0) throw new MachineError(missing.join('\n'));
+}
+
+/** A firewall that ours does not fit into is refused before we begin; one that came to be later is told, and ours stays. */
+async function requireFirewall(system: NodeSystem, surroundings: Surroundings): Promise<void> {
+  if (hasOurs(surroundings)) return;
+  const mixed = mixedKinds(surroundings);
+  const reasons = mixed === undefined ? await system.missingFeatures() : [mixed];
+  if (reasons.length > 0) throw new MachineError(reasons.join('\n'));
 }
 
 type ConfigureWords = {
@@ -67,28 +76,31 @@ command('configure', 'say which node this is and who its master is; later, only 
     await writeConfig(paths, config.output);
   });
 
-command('run', 'keep the node as it should be until stopped; the tunnel stays').action(async ({ stateDir }) => {
-  await requireMachine();
-  const paths = agentPaths(stateDir);
-  const stop = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
-  await runAgent(paths, await readConfig(paths), stop.signal, log);
-  log('stopped; the tunnel and its rules stay');
-});
+command('run', 'keep the node as it should be until stopped; the tunnel stays')
+  .option('--dry-run', 'print what would be done now, and do nothing')
+  .action(async ({ stateDir, dryRun = false }: { stateDir: string; dryRun?: boolean }) => {
+    await requireMachine();
+    const paths = agentPaths(stateDir);
+    if (dryRun) {
+      for (const line of planLines(await planOf(paths))) print(line);
+      return;
+    }
+    const config = await readConfig(paths);
+    const surroundings = await observeSurroundings(runCommand);
+    await requireFirewall(openSystem(paths, config).system, surroundings);
+    const stop = new AbortController();
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+    await runAgent(paths, config, surroundings, stop.signal, log);
+    log('stopped; the tunnel and its rules stay');
+  });
 
-command('plan', 'print what would be done now, and do nothing').action(async ({ stateDir }) => {
-  await requireMachine();
-  const paths = agentPaths(stateDir);
-  const config = await readConfig(paths);
-  const { snapshot, closedBecause } = await openCache(paths, config.root).load();
-  const self = await selfOf(paths, config);
-  const meaning = snapshot && understand(snapshot);
-  const desired = snapshot && meaning?.ok ? desiredNode(snapshot, meaning.world, self) : closedNode(self);
-  if (closedBecause !== undefined) print(`closed: ${closedBecause}`);
-  const { node } = await openSystem(paths, config).system.observe(desired.tunnel?.forwarding ?? []);
-  const steps = planNode(node, desired, Date.now());
-  print(steps.length === 0 ? 'nothing to do' : steps.map(describeStep).join('\n'));
-});
+command('plan', 'print what would be done now, and do nothing')
+  .option('--json', 'as JSON, each step with all it holds')
+  .action(async ({ stateDir, json = false }: { stateDir: string; json?: boolean }) => {
+    await requireMachine();
+    const plan = await planOf(agentPaths(stateDir));
+    for (const line of json ? [JSON.stringify(plan)] : planLines(plan)) print(line);
+  });
 
 command('teardown', 'remove the tunnel, the rules and the sets; keys and cache stay').action(async ({ stateDir }) => {
   await requireMachine();

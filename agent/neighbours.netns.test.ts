@@ -2,6 +2,9 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { type Host, type Started, until, whyNoNamespaces } from './fixture/hosts.ts';
 import { buildLab, type Lab } from './fixture/lab.ts';
 import { grant, network, nodeAddress, policyOf, roles } from './fixture/roster.ts';
+import type { RunCommand } from './system/command.ts';
+import { missingFeatures } from './system/features.ts';
+import { tablesOf } from './system/firewall.ts';
 
 setDefaultTimeout(30_000);
 const obstacle = whyNoNamespaces();
@@ -53,10 +56,8 @@ const neighbours = [
     differs: theirs(false),
     /** `ufw reload` takes its jumps out and appends them again. */
     async restarts(node: Host) {
-      for (const chain of ['INPUT', 'FORWARD'])
-        for (const jump of ['before-logging', 'before', 'after', 'after-logging', 'reject', 'track'])
-          for (const how of ['-D', '-A'])
-            await node.run(['iptables', how, chain, '-j', `ufw-${jump}-${chain.toLowerCase()}`]);
+      for (const jump of ['before-logging', 'before', 'after', 'after-logging', 'reject', 'track'])
+        for (const how of ['-D', '-A']) await node.run(['iptables', how, 'FORWARD', '-j', `ufw-${jump}-forward`]);
     },
     meanwhile: { 'admin to a container': true, 'developer to a container': false },
   },
@@ -112,6 +113,54 @@ describe.skipIf(obstacle !== undefined)('beside', () => {
     await lab.agent('teardown');
     expect(await everything(node)).toBe(found);
   });
+
+  test('firewalld with nftables decides after us: that is told, and done when it trusts the tunnel', async () => {
+    const { node } = lab;
+    const rules = (name: string) => Bun.file(`${import.meta.dir}/fixture/neighbours/${name}.nft`).text();
+    await node.run(['nft', 'flush', 'ruleset']);
+    await node.run(['nft', '-f', '-'], await rules('firewalld'));
+    revision += 1;
+    await lab.publish(lab.snapshot(revision, { policy: document }));
+    agent = await lab.startAgent();
+    await until('it is told', () => lab.reports.at(-1)?.report.problem?.includes('--add-interface=wg0') === true);
+    await Promise.all([lab.ana.beginAnew(), lab.ben.beginAnew()]);
+    const refused = { 'admin to a container': false, 'device to a vpn-only port': false };
+    expect(await reached(lab)).toEqual({ ...always, ...theirs(false), ...refused });
+    await node.run(['nft', 'delete', 'table', 'inet', 'firewalld']);
+    await node.run(['nft', '-f', '-'], await rules('firewalld-trusting-wg0'));
+    expect(await reached(lab)).toEqual({ ...always, ...theirs(false) });
+    await agent.signal('SIGTERM');
+    await agent.exited;
+    await lab.agent('teardown');
+    await node.run(['nft', 'flush', 'ruleset']);
+  });
+
+  test('a machine with rules of both kinds of iptables is no node', async () => {
+    const { node } = lab;
+    for (const program of ['iptables-legacy', 'iptables-nft']) await node.run([program, '-A', 'INPUT', '-j', 'ACCEPT']);
+    await expect(lab.agent('run')).rejects.toThrow(/ended with 6: .* firewall rules of iptables-legacy \(1\)/s);
+    expect(await lab.agent('plan')).toContain('trouble: this machine has firewall rules of iptables-legacy (1)');
+    await node.run(['iptables-legacy', '-F']);
+    await node.run(['nft', 'flush', 'ruleset']);
+  });
+
+  test('what the kernel lacks is named before anything is changed, and trying leaves nothing behind', async () => {
+    const { node } = lab;
+    const before = await everything(node);
+    const found = await tablesOf(node.run);
+    expect(await missingFeatures(node.run, found)).toEqual([]);
+    expect(withoutEmpty(await everything(node))).toBe(withoutEmpty(before));
+    await node.run(['nft', 'flush', 'ruleset']);
+    const poorer: RunCommand = (argv, stdin = '') =>
+      /hash:net|TCPMSS/.test(`${argv.join(' ')} ${stdin}`)
+        ? Promise.reject(new Error('no such thing'))
+        : node.run(argv, stdin);
+    expect(await missingFeatures(poorer, found)).toEqual([
+      expect.stringMatching(/^an ipset of type hash:net .*modprobe ip_set_hash_net; no such thing$/),
+      expect.stringMatching(/^iptables -t mangle .*modprobe xt_TCPMSS; no such thing$/),
+    ]);
+    expect(await everything(node)).toBe(before);
+  });
 });
 
 async function load(node: Host, neighbour: string): Promise<void> {
@@ -127,7 +176,7 @@ function serve(host: Host, port: number): void {
 
 async function reached({ ana, ben }: Lab): Promise<Record<string, boolean>> {
   const asks = async (host: Host, address: string) =>
-    (await host.status(['curl', '-s', '-m', '1', '-o', '/dev/null', `http://${address}`])) === 0;
+    (await host.status(['curl', '-s', '-m', '0.8', '-o', '/dev/null', `http://${address}`])) === 0;
   const questions: Record<string, Promise<boolean>> = {
     'admin to a container': asks(ana.host, container),
     'developer to a container': asks(ben.host, container),
@@ -160,5 +209,10 @@ async function everything(node: Host): Promise<string> {
 }
 
 function withoutOurs(text: string): string {
-  return text.replace(/^.*(POSTERN-|postern-).*\n/gm, '').replace(/^\*.*\n(:.*\n)*COMMIT\n/gm, '');
+  return withoutEmpty(text.replace(/^.*(POSTERN-|postern-).*\n/gm, ''));
+}
+
+/** Without tables that have no rules. */
+function withoutEmpty(text: string): string {
+  return text.replace(/^\*.*\n(:.*\n)*COMMIT\n/gm, '');
 }

@@ -41,6 +41,7 @@ function machine() {
       calls.push('end flows');
       return 0;
     },
+    missingFeatures: async () => [],
     async finish() {},
   };
   return {

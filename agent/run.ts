@@ -2,6 +2,7 @@ import type { AgentReport, CachedBundle } from '#contract/agent.ts';
 import type { Snapshot } from '#contract/snapshot.ts';
 import { publicKeyOf } from './formats/wireguard-key.ts';
 import { createOutbox } from './outbox.ts';
+import { type Surroundings, troubleAround } from './plan/surroundings.ts';
 import { createReconciler, type PassReport } from './reconcile.ts';
 import { beAlone } from './system/alone.ts';
 import { openCache } from './system/cache.ts';
@@ -13,9 +14,12 @@ import { watchLoad } from './system/load.ts';
 import { connectMaster } from './system/master.ts';
 import { openNodeSystem } from './system/node.ts';
 import { openResponder } from './system/responder.ts';
+import { observeSurroundings } from './system/surroundings.ts';
 import { openWireGuard } from './system/wireguard.ts';
 
 const driftEveryMs = 10_000;
+/** Who else filters packets here is decided by people, and changes seldom. */
+const lookAroundEveryMs = 60_000;
 /** Devices that arrive within this time are looked at, and reported, together. */
 const arrivalPauseMs = 500;
 
@@ -40,6 +44,7 @@ export async function selfOf(paths: AgentPaths, config: AgentConfig) {
 export async function runAgent(
   paths: AgentPaths,
   config: AgentConfig,
+  surroundings: Surroundings,
   stop: AbortSignal,
   log: (line: string) => void,
 ): Promise<void> {
@@ -70,6 +75,17 @@ export async function runAgent(
   let distrust = cached.closedBecause;
   let healthy = false;
   if (distrust !== undefined) log(`closed: ${distrust}`);
+  let around = troubleAround(surroundings, config.interface);
+  for (const one of around) log(one);
+  /** What keeps the newest snapshot from being taken, and what others do to our packets. */
+  const trouble = () => [distrust, ...around].filter((one) => one !== undefined).join('; ') || undefined;
+  const lookAround = async () => {
+    const seen = troubleAround(await observeSurroundings(runCommand), config.interface);
+    if (seen.join() === around.join()) return;
+    around = seen;
+    for (const one of around) log(one);
+    outbox.sendAgain(trouble());
+  };
 
   const refreshResponder = async () => {
     const node = snapshot?.nodes.find((candidate) => candidate.name === config.node);
@@ -81,7 +97,7 @@ export async function runAgent(
   const onPass = (pass: PassReport) => {
     healthy = pass.applied !== undefined && pass.problem === undefined;
     refreshResponder();
-    return outbox.send(pass, distrust, load.latest());
+    return outbox.send(pass, trouble(), load.latest());
   };
 
   const reconciler = createReconciler({
@@ -104,7 +120,7 @@ export async function runAgent(
       isStopped: () => stop.aborted,
       // Told by `configure --master`, perhaps while this runs.
       address: async () => (await readConfig(paths)).master,
-      onOpen: () => outbox.sendAgain(distrust),
+      onOpen: () => outbox.sendAgain(trouble()),
       onTrust: (version, jws) => {
         trust = { version, jws };
         refreshResponder();
@@ -120,14 +136,16 @@ export async function runAgent(
       onProblem: (problem) => {
         if (problem === distrust) return;
         distrust = problem;
-        outbox.sendAgain(problem);
+        outbox.sendAgain(trouble());
       },
     },
     snapshot,
     bundles,
   );
   following.catch((error: Error) => log(error.message));
+  const looking = setInterval(() => lookAround().catch((error: Error) => log(error.message)), lookAroundEveryMs);
   await reconciler.run();
+  clearInterval(looking);
   clearTimeout(arrival);
   responder.close();
   load.stop();

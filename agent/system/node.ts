@@ -7,6 +7,7 @@ import type { InterfaceStep } from '../plan/interface.ts';
 import type { ObservedNode, Step } from '../plan/node.ts';
 import type { PeerStep } from '../plan/peers.ts';
 import type { RunCommand } from './command.ts';
+import { missingFeatures } from './features.ts';
 import { applyRestore, applySetSteps, endFlows, observeFirewall, removeEmptiedTables, tablesOf } from './firewall.ts';
 import { openJournal } from './journal.ts';
 import { observeLink, readForwarding, writeForwarding } from './link.ts';
@@ -20,6 +21,8 @@ export interface NodeSystem {
   apply(steps: readonly Step[]): Promise<void>;
   /** Ends running flows. @returns how many. */
   endFlows(mustEnd: (flow: Flow) => boolean): Promise<number>;
+  /** Tries out what a policy needs of the kernel, before anything of ours stands. @returns what is missing. */
+  missingFeatures(): Promise<readonly string[]>;
   /** Takes away what only our rules had made the kernel list, and forgets what was found. For the end. */
   finish(): Promise<void>;
 }
@@ -62,6 +65,11 @@ export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSyst
     },
 
     endFlows: (mustEnd) => endFlows(run, mustEnd),
+
+    async missingFeatures() {
+      await journal.noteTables(() => tablesOf(run));
+      return missingFeatures(run, (await journal.tables()) ?? (await tablesOf(run)));
+    },
 
     async finish() {
       const found = await journal.tables();
