@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { encodeProbe } from '#contract/probe.ts';
 import { lines, until, whyNoNamespaces } from './fixture/hosts.ts';
 import { answers, buildLab, type Lab } from './fixture/lab.ts';
-import { grant, network, nodeAddress, person, policyOf, roles } from './fixture/roster.ts';
+import { grant, network, nodeAddress, person, policyOf, pool, roles } from './fixture/roster.ts';
 
 setDefaultTimeout(30_000);
 const obstacle = whyNoNamespaces();
@@ -126,6 +126,17 @@ describe.skipIf(obstacle !== undefined)('a node with real packets', () => {
     await putInForce({}, [{ ...lab.ana.person, role: 'developer' }, lab.ben.person]);
     await download.endsSoon();
     expect(await answers(ana(), lab.ben.inside)).toBe(true);
+    await putInForce();
+  });
+
+  test('a flow that the node does not know is refused, and not taken for a new one', async () => {
+    await lab.service.run(['ip', 'route', 'add', pool, 'via', '172.19.0.1']);
+    const withoutNat = network('internal', '172.19.0.0/16', 'br-internal', false);
+    await putInForce({ policy: policyOf(...roles, withoutNat, grant('admin', 'internal')) });
+    const download = await startDownload(lab);
+    await lab.node.run(['conntrack', '-F']);
+    await download.endsSoon();
+    await lab.service.run(['ip', 'route', 'del', pool]);
     await putInForce();
   });
 

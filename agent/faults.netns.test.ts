@@ -245,6 +245,7 @@ describe.skipIf(obstacle !== undefined)('a node in trouble', () => {
     expect(await lab.node.run(['ipset', 'list', '-n'])).toBe('');
     expect(await lab.node.status(['ip', 'link', 'show', 'wg0'])).toBe(1);
     expect(await lab.node.run(['cat', '/proc/sys/net/ipv4/conf/br-internal/forwarding'])).toBe('0\n');
+    expect(await lab.node.run(['cat', '/proc/sys/net/netfilter/nf_conntrack_tcp_loose'])).toBe('1\n');
     expect(await lab.agent('teardown')).toBe('');
   });
 });

@@ -16,13 +16,14 @@ const snapshot = (revision: number, people = [ana, ben]): Snapshot => snapshotOf
 function machine() {
   let state: ObservedNode = {
     firewall: { sets: [], rules: { ipv4: new Map(), ipv6: undefined } },
-    tunnel: { link: undefined, forwarding: new Map([['br-internal', false]]) },
+    tunnel: { link: undefined, forwarding: new Map([['br-internal', false]]), picksUpFlows: true },
     peers: [],
     foundForwarding: new Map(),
   };
   const calls: string[] = [];
   let looking: Promise<void> | undefined;
   let failure: Error | undefined;
+  let meddler: ((before: ObservedNode) => ObservedNode) | undefined;
   const system: NodeSystem = {
     async observe() {
       calls.push('look');
@@ -36,6 +37,9 @@ function machine() {
       failure = undefined;
       if (thrown !== undefined) throw thrown;
       state = afterSteps(state, steps, { name: 'wg0', publicKey: self.publicKey });
+      const meddle = meddler;
+      meddler = undefined;
+      if (meddle !== undefined) state = meddle(state);
     },
     async endFlows() {
       calls.push('end flows');
@@ -50,6 +54,10 @@ function machine() {
     peers: () => state.peers.map((peer) => peer.publicKey),
     tamper: (change: (before: ObservedNode) => ObservedNode) => {
       state = change(state);
+    },
+    /** Somebody changes the machine right after the next steps. */
+    meddleOnce: (change: (before: ObservedNode) => ObservedNode) => {
+      meddler = change;
     },
     failOnce: (message: string) => {
       failure = new Error(message);
@@ -146,6 +154,25 @@ describe('the loop', () => {
       `set the peer ${ben.publicKey} with 10.91.1.2/32`,
     ]);
     expect(box.peers()).toHaveLength(2);
+  });
+
+  test('what was repaired is told also where somebody changes more meanwhile', async () => {
+    reconciler.aimFor(snapshot(1));
+    begin();
+    await verified(1);
+    const without = (key: string) => (before: ObservedNode) => ({
+      ...before,
+      peers: before.peers.filter(({ publicKey }) => publicKey !== key),
+    });
+    box.tamper(without(ana.publicKey));
+    box.meddleOnce(without(ben.publicKey));
+    reconciler.wake();
+    await until('both are back', () => box.peers().length === 2);
+    await until('the second is told', () => reports.flatMap(({ drift }) => drift).length === 2);
+    expect(reports.flatMap(({ drift }) => drift)).toEqual([
+      `set the peer ${ana.publicKey} with 10.91.1.1/32`,
+      `set the peer ${ben.publicKey} with 10.91.1.2/32`,
+    ]);
   });
 
   test('a machine that is not as it was last seen is looked at and put right', async () => {

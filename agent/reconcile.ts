@@ -77,6 +77,8 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
   let reached: Goal | undefined;
   let belief: ObservedNode | undefined;
   let problem: string | undefined;
+  /** What this pass has repaired, in words. */
+  let repaired: readonly string[] = [];
   let wake = Promise.withResolvers<'wake'>();
   /** The goal whose narrowing has ended the flows that it forbids. */
   let narrowed: Goal | undefined;
@@ -133,6 +135,7 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
 
   const pass = async () => {
     const towards = goal;
+    repaired = [];
     await shortcut(towards);
     await endForbidden(towards);
     const isRepair = towards === reached;
@@ -143,6 +146,7 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
     belief = seen.node;
     if (steps.length > 0) {
       await carryOut(seen.node, steps, towards);
+      if (isRepair) repaired = steps.slice(0, 100).map(describeStep);
       for (const step of steps) log(`${isRepair ? 'repaired' : 'done'}: ${describeStep(step)}`);
       const after = await system.observe(towards.devices);
       belief = after.node;
@@ -153,7 +157,7 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
     reached = towards;
     await endForbidden(towards);
     problem = problemOf(towards, belief);
-    tell(wireguard, isRepair ? steps.slice(0, 100).map(describeStep) : [], true);
+    tell(wireguard, repaired, true);
   };
 
   return {
@@ -174,7 +178,7 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
           belief = undefined;
           problem = messageOf(error);
           log(problem);
-          tell(undefined, [], false);
+          tell(undefined, repaired, false);
           failures += 1;
         }
         const pauseMs = failures === 0 ? everyMs : Math.min(everyMs, 500 * 2 ** failures);

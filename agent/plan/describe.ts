@@ -31,6 +31,8 @@ function sentence(step: Step): string {
       return 'bring the tunnel up';
     case 'set-forwarding':
       return `switch forwarding ${step.enabled ? 'on' : 'off'} for packets from ${step.device}`;
+    case 'pick-up-flows':
+      return `${step.enabled ? 'take' : 'do not take'} TCP in midstream for a new flow`;
     case 'remove-peer':
       return `remove the peer ${step.publicKey}`;
     case 'set-peer':

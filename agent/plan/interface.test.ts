@@ -20,6 +20,7 @@ const observed = (
 ): ObservedTunnel => ({
   link: change && { ...link, ...change },
   forwarding,
+  picksUpFlows: false,
 });
 
 const none = new Map<string, boolean>();
@@ -54,6 +55,11 @@ const cases = [
     name: 'forwarding that was switched off',
     before: observed({}, new Map(on).set('br-internal', false)),
     steps: [{ kind: 'set-forwarding', device: 'br-internal', enabled: true }],
+  },
+  {
+    name: 'a kernel that takes what it does not know for a new flow',
+    before: { ...observed({}), picksUpFlows: true },
+    steps: [{ kind: 'pick-up-flows', enabled: false }],
   },
   { name: 'a gateway whose interface is not there', before: observed({}, new Map([['wg0', true]])), steps: [] },
 ];

@@ -19,6 +19,8 @@ export type ObservedTunnel = {
   link: { publicKey: string; listenPort: number; addresses: readonly string[]; mtu: number; isUp: boolean } | undefined;
   /** What /proc says of net.ipv4.conf.DEVICE.forwarding; a device that does not exist is absent. */
   forwarding: ReadonlyMap<InterfaceName, boolean>;
+  /** Whether the kernel takes TCP in midstream for a new flow; undefined where it tracks no flows yet. */
+  picksUpFlows: boolean | undefined;
 };
 
 export type InterfaceStep =
@@ -28,7 +30,8 @@ export type InterfaceStep =
   | { kind: 'add-interface-address'; address: string }
   | { kind: 'remove-interface-address'; address: string }
   | { kind: 'bring-up' }
-  | { kind: 'set-forwarding'; device: InterfaceName; enabled: boolean };
+  | { kind: 'set-forwarding'; device: InterfaceName; enabled: boolean }
+  | { kind: 'pick-up-flows'; enabled: boolean };
 
 /**
  * The steps that make the tunnel's interface. It is brought up last.
@@ -52,6 +55,8 @@ export function planInterface(
     if (!desired.addresses.includes(address)) steps.push({ kind: 'remove-interface-address', address });
   for (const address of desired.addresses)
     if (!link?.addresses.includes(address)) steps.push({ kind: 'add-interface-address', address });
+  // What belongs to no known flow is refused, so that nothing hangs behind a node that has just begun.
+  if (observed.picksUpFlows !== false) steps.push({ kind: 'pick-up-flows', enabled: false });
   return [
     ...steps,
     ...planForwarding(observed, [desired.name, ...desired.forwarding], found, link === undefined ? desired.name : ''),

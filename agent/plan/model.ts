@@ -19,7 +19,7 @@ export function afterSteps(
   const peers = new Map(observed.peers.map((peer) => [peer.publicKey, peer.allowedIps]));
   const forwarding = new Map(observed.tunnel.forwarding);
   const found = new Map(observed.foundForwarding);
-  let link = observed.tunnel.link;
+  let { link, picksUpFlows } = observed.tunnel;
 
   for (const step of steps) {
     switch (step.kind) {
@@ -63,6 +63,9 @@ export function afterSteps(
           found.set(step.device, forwarding.get(step.device) ?? false);
         forwarding.set(step.device, step.enabled);
         break;
+      case 'pick-up-flows':
+        picksUpFlows = step.enabled;
+        break;
       case 'remove-peer':
         peers.delete(step.publicKey);
         break;
@@ -80,7 +83,7 @@ export function afterSteps(
   }
   return {
     firewall: { sets: [...sets.values()], rules },
-    tunnel: { link, forwarding },
+    tunnel: { link, forwarding, picksUpFlows },
     peers: [...peers].map(([publicKey, allowedIps]) => ({ publicKey, allowedIps })),
     foundForwarding: found,
   };

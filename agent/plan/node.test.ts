@@ -18,6 +18,7 @@ const bare: ObservedNode = {
       ['br-internal', false],
       ['br-sandbox', false],
     ]),
+    picksUpFlows: true,
   },
   peers: [],
   foundForwarding: new Map(),

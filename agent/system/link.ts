@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import * as v from 'valibot';
 import type { InterfaceName } from '#contract/network.ts';
 import type { RunCommand } from './command.ts';
+import { readFileIfPresent } from './files.ts';
 
 export type ObservedLink = { mtu: number; isUp: boolean; addresses: readonly string[] };
 
@@ -41,6 +42,18 @@ export async function readForwarding(device: InterfaceName): Promise<boolean | u
 
 export async function writeForwarding(device: InterfaceName, enabled: boolean): Promise<void> {
   await writeFile(forwardingPath(device), enabled ? '1' : '0');
+}
+
+const picksUpFlowsPath = '/proc/sys/net/netfilter/nf_conntrack_tcp_loose';
+
+/** Whether TCP in midstream counts as a new flow; undefined where the kernel tracks no flows yet. */
+export async function readPicksUpFlows(): Promise<boolean | undefined> {
+  const text = await readFileIfPresent(picksUpFlowsPath);
+  return text === undefined ? undefined : text.trim() !== '0';
+}
+
+export async function writePicksUpFlows(enabled: boolean): Promise<void> {
+  await writeFile(picksUpFlowsPath, enabled ? '1' : '0');
 }
 
 /** Whether an address is on this machine now, so that a socket can be bound to it. */

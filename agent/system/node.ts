@@ -9,8 +9,8 @@ import type { PeerStep } from '../plan/peers.ts';
 import type { RunCommand } from './command.ts';
 import { missingFeatures } from './features.ts';
 import { applyRestore, applySetSteps, endFlows, observeFirewall, removeEmptiedTables, tablesOf } from './firewall.ts';
-import { openJournal } from './journal.ts';
-import { observeLink, readForwarding, writeForwarding } from './link.ts';
+import { type Journal, openJournal } from './journal.ts';
+import { observeLink, readForwarding, readPicksUpFlows, writeForwarding, writePicksUpFlows } from './link.ts';
 import type { WireGuard } from './wireguard.ts';
 
 /** This machine's part that we look at and change. */
@@ -23,7 +23,7 @@ export interface NodeSystem {
   endFlows(mustEnd: (flow: Flow) => boolean): Promise<number>;
   /** Tries out what a policy needs of the kernel, before anything of ours stands. @returns what is missing. */
   missingFeatures(): Promise<readonly string[]>;
-  /** Takes away what only our rules had made the kernel list, and forgets what was found. For the end. */
+  /** Puts back what no step does: tables that only we made, and how flows are picked up. Forgets what was found. */
   finish(): Promise<void>;
 }
 
@@ -44,10 +44,11 @@ export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSyst
   return {
     async observe(devices) {
       const known = await journal.forwarding();
-      const [firewall, link, forwarding] = await Promise.all([
+      const [firewall, link, forwarding, picksUpFlows] = await Promise.all([
         observeFirewall(run),
         observeTunnel(run, wireguard, name),
         observeForwarding([name, ...devices, ...known.keys()]),
+        readPicksUpFlows(),
       ]);
       const { wg, ...rest } = link ?? { wg: undefined };
       return {
@@ -56,6 +57,7 @@ export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSyst
           tunnel: {
             link: wg && 'mtu' in rest ? { publicKey: wg.publicKey, listenPort: wg.listenPort, ...rest } : undefined,
             forwarding,
+            picksUpFlows,
           },
           peers: wg?.peers ?? [],
           foundForwarding: known,
@@ -74,6 +76,7 @@ export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSyst
     async finish() {
       const found = await journal.tables();
       if (found !== undefined) await removeEmptiedTables(run, found);
+      if (await journal.picksUpFlows()) await writePicksUpFlows(true);
       await journal.forget();
     },
 
@@ -84,7 +87,7 @@ export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSyst
         else if (group.step.kind === 'restore-rules') {
           await journal.noteTables(() => tablesOf(run));
           await applyRestore(run, group.step);
-        } else await applyInterfaceStep({ run, wireguard, name, recordFound }, group.step);
+        } else await applyInterfaceStep({ run, wireguard, name, recordFound, journal }, group.step);
       }
     },
   };
@@ -127,9 +130,10 @@ type InterfaceTools = {
   wireguard: WireGuard;
   name: InterfaceName;
   recordFound: (device: InterfaceName) => Promise<void>;
+  journal: Journal;
 };
 
-async function applyInterfaceStep({ run, wireguard, name, recordFound }: InterfaceTools, step: InterfaceStep) {
+async function applyInterfaceStep({ run, wireguard, name, recordFound, journal }: InterfaceTools, step: InterfaceStep) {
   switch (step.kind) {
     case 'create-interface':
       await wireguard.create();
@@ -155,6 +159,10 @@ async function applyInterfaceStep({ run, wireguard, name, recordFound }: Interfa
     case 'set-forwarding':
       await recordFound(step.device);
       await writeForwarding(step.device, step.enabled);
+      return;
+    case 'pick-up-flows':
+      await journal.notePicksUpFlows(readPicksUpFlows);
+      await writePicksUpFlows(step.enabled);
   }
 }
 
