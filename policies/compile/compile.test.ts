@@ -39,8 +39,8 @@ describe('the order of the rules', () => {
     expect(comments).toEqual([
       'gate: the source is no device',
       'gate: the destination is no device',
-      'errors about flows',
       'answers',
+      'errors about flows',
       'no flow begins in midstream',
       'granted, by interface',
       'granted, by interface',

@@ -23,8 +23,8 @@ export function forwardChains(plan: Plan): Chain[] {
     ...(timed === undefined
       ? [rule({ ...answers, states: ['RELATED', 'ESTABLISHED'] }, accept, 'answers')]
       : [
-          rule({ ...answers, states: ['RELATED'] }, accept, 'errors about flows'),
           rule({ ...answers, states: ['ESTABLISHED'] }, jump(chainNames.reply), 'answers'),
+          rule({ ...answers, states: ['RELATED'] }, accept, 'errors about flows'),
         ]),
     rule({ in: tunnel, ...inMidstream }, jump(chainNames.refuse), 'no flow begins in midstream'),
     ...[...towards.keys()].map((out) =>
