@@ -24,6 +24,7 @@ import { statusRoutes } from './routes/status.ts';
 import { swaggerRoutes } from './routes/swagger.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import { userRoutes } from './routes/users.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { statusRoute, witnessRoute } from './routes/witness.ts';
 
 /** The master's HTTP application, without a socket: a function from requests to responses. */
@@ -53,6 +54,7 @@ export function applicationOf(master: Master) {
     .use(accessTokenRoutes(master))
     .use(tokenRoutes(master))
     .use(auditRoutes(master))
+    .use(webhookRoutes(master))
     .use(userRoutes(master))
     .use(codeRoutes(master))
     .use(deviceRoutes(master))

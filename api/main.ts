@@ -1,4 +1,4 @@
-import { existsSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import pino from 'pino';
 import * as v from 'valibot';
@@ -8,6 +8,7 @@ import { addAcmeCommands } from './acme-commands.ts';
 import { addBackupCommands } from './backup-commands.ts';
 import { poolProblem } from './decisions/addresses.ts';
 import { isLoopback, type ListenAddress, parseListen } from './decisions/listen.ts';
+import { subnetProblem } from './decisions/webhook-address.ts';
 import { addKeyCommands } from './keys-commands.ts';
 import { logLines } from './log-lines.ts';
 import { serve } from './serve.ts';
@@ -27,6 +28,8 @@ type ServeOptions = {
   node?: string;
   commitBatch?: number;
   metrics?: ListenAddress;
+  webhookAllow?: string[];
+  webhookCa?: string;
   logLevel: string;
 };
 
@@ -87,6 +90,12 @@ program
   })
   .option('--node <name>', 'the node this machine is: its devices reach the API through the tunnel', reader(Name))
   .option('--commit-batch <acts>', 'how many acts may share one wait for the disk; 1 gives each its own', readBatch)
+  .option(
+    '--webhook-allow <subnet>',
+    'a subnet of receivers of webhooks that is not public; may be repeated',
+    readSubnets,
+  )
+  .option('--webhook-ca <file>', 'certificates (PEM) of authorities that receivers of webhooks may show, too')
   .option('--metrics <host:port>', 'serve figures for Prometheus there too, without a token; loopback only', readLocal)
   .addOption(
     new Option('--log-level <level>', 'the least that is logged')
@@ -94,15 +103,25 @@ program
       .default('info'),
   )
   .action(async (options: ServeOptions) => {
-    const { stateDir, listen, node, commitBatch: batchSize, metrics, logLevel } = options;
+    const { stateDir, listen, node, commitBatch: batchSize, metrics, webhookAllow, webhookCa, logLevel } = options;
     const log = pino(
       { level: logLevel, base: { program: 'master' }, redact: ['authorization', '*.authorization', '*.headers'] },
       logLines(2),
     );
     if (existsSync(masterPaths(stateDir).root)) takeServingLock(masterPaths(stateDir).servingLock, stateDir);
     const state = await loadState(stateDir, batchSize === undefined ? {} : { batchSize });
-    const place = { listen, ...(node === undefined ? {} : { node }), ...(metrics === undefined ? {} : { metrics }) };
-    const serving = serve(state, stateDir, place, log);
+    const serving = serve(
+      state,
+      stateDir,
+      {
+        listen,
+        ...(node === undefined ? {} : { node }),
+        ...(metrics === undefined ? {} : { metrics }),
+        ...(webhookAllow === undefined ? {} : { webhookAllow }),
+        ...(webhookCa === undefined ? {} : { webhookAuthorities: [readFileSync(webhookCa, 'utf8')] }),
+      },
+      log,
+    );
     log.info({ url: serving.url }, `listening on ${serving.url}`);
     const stop = async () => {
       await serving.stop();
@@ -168,6 +187,12 @@ function readLocal(text: string): ListenAddress {
   const address = readListen(text);
   if (isLoopback(address)) return address;
   throw new InvalidArgumentError('It must be an address of this machine alone, such as 127.0.0.1:9587 or [::1]:9587.');
+}
+
+function readSubnets(text: string, earlier: string[] = []): string[] {
+  const why = subnetProblem(text);
+  if (why !== undefined) throw new InvalidArgumentError(why);
+  return [...earlier, text];
 }
 
 function readFiles(text: string, earlier: { name: string; path: string }[] = []): { name: string; path: string }[] {

@@ -4,6 +4,7 @@ import { type Callers, callersOf } from './http/callers.ts';
 import type { FailureLog } from './http/errors.ts';
 import { type LimitSettings, type Limits, limitsOf } from './http/limits.ts';
 import { newTokenUses, type TokenUses } from './http/token-uses.ts';
+import type { SecretBox } from './keys/secret-box.ts';
 import type { SigningKeys } from './keys/working-keys.ts';
 import { type Metrics, newMetrics } from './metrics/registry.ts';
 import { type PolicyDesk, policyDeskOf } from './policy/desk.ts';
@@ -11,6 +12,7 @@ import { type Workshop, workshopOf } from './policy/workshop.ts';
 import type { Releases } from './state/release.ts';
 import type { Store } from './store/open.ts';
 import { type Pulse, pulseOf } from './store/pulse.ts';
+import type { Sender } from './webhooks/send.ts';
 
 /** What the program hands to the application: state, keys, and every effect it may have. */
 export type Deps = {
@@ -21,6 +23,8 @@ export type Deps = {
   /** From when to when the TLS certificate that is shown holds. */
   certificate: () => { notBefore: Date; notAfter: Date };
   releases: Releases;
+  /** What closes secrets of webhooks, and what sends to them. */
+  webhooks: { box: SecretBox; sender: Sender };
   limits: LimitSettings;
   /** Where long documents are looked at; in a thread of its own when absent. */
   workshop?: Workshop;

@@ -28,6 +28,8 @@ const bodyRoutes: [string, string, string | undefined][] = [
   ['POST', '/v1/services', owner],
   ['POST', '/v1/ports', owner],
   ['POST', '/v1/grants', owner],
+  ['POST', '/v1/webhooks', owner],
+  ['PATCH', '/v1/webhooks/0193b0a4-7c1e-7d2a-9f3e-2a6b8c4d1e5f', owner],
   ['POST', '/v1/nodes', owner],
   ['PUT', `/v1/enrolments/${ben.lease.id}`, ben.lease.token],
   ['POST', '/v1/agent/reports', agent],

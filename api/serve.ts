@@ -2,7 +2,9 @@ import type { Logger } from 'pino';
 import { acmeKeeper, factsOf as certificateFacts } from './acme/keeper.ts';
 import { applicationOf } from './app.ts';
 import type { ListenAddress } from './decisions/listen.ts';
+import type { Subnet } from './decisions/webhook-address.ts';
 import { letMachinesGo } from './fleet/machines.ts';
+import { watchPresence } from './fleet/presence.ts';
 import { loggedPath } from './formats/logged-path.ts';
 import { boundConnections } from './http/connections.ts';
 import { defaultLimits } from './http/limits.ts';
@@ -18,11 +20,22 @@ import type { LoadedState } from './state/load.ts';
 import { superseded } from './store/lives.ts';
 import type { Store } from './store/open.ts';
 import { committedVersion, recordApiPlace } from './store/settings.ts';
+import { receiversOf } from './webhooks/receivers.ts';
+import { senderOf } from './webhooks/send.ts';
+import { deliverWebhooks } from './webhooks/worker.ts';
 
 type ChannelData = { node: string; expiresAt: Date; leave: () => void; expiry: Timer | undefined };
 
 /** Where it listens; which node the machine is, if it is one; and where its figures are, if anywhere. */
-export type ServeOptions = { listen: ListenAddress; node?: string; metrics?: ListenAddress };
+export type ServeOptions = {
+  listen: ListenAddress;
+  node?: string;
+  metrics?: ListenAddress;
+  /** Subnets that webhooks may be sent to although they are not public. */
+  webhookAllow?: readonly Subnet[];
+  /** Certificates of authorities that receivers may show besides the usual ones. */
+  webhookAuthorities?: readonly string[];
+};
 export type Serving = { url: string; stop(): Promise<void> };
 
 const convergenceMilliseconds = 2_000;
@@ -36,7 +49,7 @@ const longestTimer = 2 ** 31 - 1;
 export function serve(
   state: LoadedState,
   stateDir: string,
-  { listen, node, metrics }: ServeOptions,
+  { listen, node, metrics, webhookAllow = [], webhookAuthorities = [] }: ServeOptions,
   log: Logger,
 ): Serving {
   const upgraded = new WeakSet<Request>();
@@ -48,6 +61,13 @@ export function serve(
     keys,
     trust,
     certificate: () => certificateFacts(credentials.current.tls.cert),
+    webhooks: {
+      box: state.box,
+      sender: senderOf({
+        mayReceive: receiversOf(state.store, webhookAllow),
+        authorities: webhookAuthorities,
+      }),
+    },
     limits: defaultLimits,
     convergenceMilliseconds,
     now: () => new Date(),
@@ -150,6 +170,8 @@ export function serve(
   const backups = keepBackups(stateDir, log);
   const uses = recordUsesRegularly(master);
   const grants = watchGrants(master);
+  const presence = watchPresence(master);
+  const webhooks = deliverWebhooks(master);
 
   return {
     url: server.url.href,
@@ -158,6 +180,8 @@ export function serve(
       figures?.stop();
       connections.stop();
       backups.stop();
+      presence.stop();
+      await webhooks.stop();
       clearInterval(following);
       grants.stop();
       master.workshop.close();

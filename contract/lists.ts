@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { CodeState, DeviceKind, Permission } from './admin.ts';
 import { Platform } from './enrolment.ts';
 import { Count, Email, Id, Moment, Name } from './name.ts';
+import { Delivery } from './webhook.ts';
 
 /** How lists are asked for, page by page, and answered. Parameters that a list does not know are refused. */
 
@@ -89,6 +90,22 @@ export type NodeList = v.InferOutput<typeof NodeList>;
 
 export const TokenList = v.strictObject({ limit, cursor, sort: sortBy('createdAt', 'name'), userId: v.optional(Id) });
 export type TokenList = v.InferOutput<typeof TokenList>;
+
+export const WebhookList = v.strictObject({ limit, cursor, sort: sortBy('createdAt', 'name') });
+export type WebhookList = v.InferOutput<typeof WebhookList>;
+
+export const DeliveryList = v.strictObject({
+  limit,
+  cursor,
+  sort: v.optional(
+    v.pipe(
+      v.picklist(['-createdAt', 'createdAt'], 'must be createdAt or -createdAt'),
+      v.description('Newest first (-createdAt) when absent.'),
+    ),
+  ),
+  state: v.optional(Delivery.entries.state),
+});
+export type DeliveryList = v.InferOutput<typeof DeliveryList>;
 
 const auditFilters = {
   actor: v.optional(

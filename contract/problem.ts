@@ -21,6 +21,7 @@ export const problems = {
   'already-exists': [409, 'It exists already'],
   'idempotency-in-flight': [409, 'A request with this key is still under way'],
   'in-use': [409, 'Something still uses it'],
+  'limit-reached': [409, 'There are as many of these as there may be'],
   'last-owner': [409, 'The last owner must stay'],
   'witness-wanted': [409, 'Show the newest snapshot you have first'],
   'code-expired': [410, 'This code has expired'],

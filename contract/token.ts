@@ -22,6 +22,7 @@ export const TokenArea = v.picklist([
   'audit',
   'master',
   'status',
+  'webhooks',
 ]);
 export type TokenArea = v.InferOutput<typeof TokenArea>;
 

@@ -15,6 +15,7 @@ const well: WarningFacts = {
   version,
   revisedAt: day(-1),
   nodes: [n1],
+  webhooks: [],
   disk: { freeBytes: 50e9, totalBytes: 100e9 },
   master: { superseded: null, life: null },
 };
@@ -92,6 +93,21 @@ const cases: { name: string; change: Partial<WarningFacts>; codes: string[] }[] 
     name: 'a node that has had no time to follow',
     change: { nodes: [{ ...n1, applied: null }], revisedAt: day(0) },
     codes: [],
+  },
+  {
+    name: 'a webhook that failed twice',
+    change: { webhooks: [{ id: 'w1', name: 'chat', failures: 2, disabledBecause: null }] },
+    codes: [],
+  },
+  {
+    name: 'a webhook that fails',
+    change: { webhooks: [{ id: 'w1', name: 'chat', failures: 3, disabledBecause: null }] },
+    codes: ['webhook-failing w1'],
+  },
+  {
+    name: 'a webhook whose receiver is gone',
+    change: { webhooks: [{ id: 'w1', name: 'chat', failures: 1, disabledBecause: 'gone' }] },
+    codes: ['webhook-failing w1'],
   },
   {
     name: 'a token',

@@ -18,6 +18,7 @@ export type WarningFacts = {
     problem: string | null;
     seenAt: string | null;
   }[];
+  webhooks: readonly { id: string; name: string; failures: number; disabledBecause: string | null }[];
   disk: { freeBytes: number; totalBytes: number } | undefined;
   master: Pick<MasterStatus, 'superseded' | 'life'>;
 };
@@ -28,6 +29,8 @@ const lifeDays = 7;
 export const tokenDays = 14;
 /** Nodes follow within seconds; after this long something is in the way. */
 const followMilliseconds = 60_000;
+/** One failure is a restart of the receiver; the third comes half a minute later. */
+const failingAfter = 3;
 const leastFreeBytes = 512 * 1024 * 1024;
 
 /** What somebody should do something about, the most urgent kinds first. */
@@ -38,6 +41,7 @@ export function warningsOf(facts: WarningFacts): Warning[] {
     ...ofCertificate(facts),
     ...ofDisk(facts),
     ...ofNodes(facts),
+    ...ofWebhooks(facts),
     ...ofTokens(facts),
   ];
 }
@@ -96,6 +100,18 @@ function ofNodes({ nodes, version, revisedAt, now }: WarningFacts): Warning[] {
 /** Whether a node has something else in force than `version`. */
 export function isBehind(applied: Version | null, version: Version): boolean {
   return applied?.epoch !== version.epoch || applied.revision < version.revision;
+}
+
+function ofWebhooks({ webhooks }: WarningFacts): Warning[] {
+  return webhooks.flatMap(({ id, name, failures, disabledBecause }): Warning[] => {
+    const about = { code: 'webhook-failing' as const, subject: id, at: null };
+    if (disabledBecause !== null)
+      return [{ ...about, message: `The receiver of the webhook ${name} wants no more (410): it is disabled.` }];
+    if (failures < failingAfter) return [];
+    return [
+      { ...about, message: `The webhook ${name} failed ${failures} times. See: postern webhook deliveries ${id}` },
+    ];
+  });
 }
 
 function ofTokens({ tokens, now }: WarningFacts): Warning[] {

@@ -3,11 +3,13 @@ import { version } from '../../package.json';
 import { addInstallationFamilies, type Installation } from './installation.ts';
 import { addProcessFamilies } from './process.ts';
 import { type Answered, requestFamilies } from './requests.ts';
+import { type WebhookMetrics, webhookFamilies } from './webhooks.ts';
 
 /** The figures of a running master, as Prometheus reads them. */
 export type Metrics = {
   readonly registry: Registry;
   answered(answered: Answered): void;
+  readonly webhooks: WebhookMetrics;
   /** The text exposition, and what to call it. */
   expose(): Promise<{ text: string; type: string }>;
 };
@@ -25,6 +27,7 @@ export function newMetrics(installation: Installation): Metrics {
   return {
     registry,
     answered: requestFamilies(registry),
+    webhooks: webhookFamilies(registry, installation.store, installation.now),
     expose: async () => ({ text: await registry.metrics(), type: registry.contentType }),
   };
 }

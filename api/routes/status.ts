@@ -11,6 +11,7 @@ import { diskOf, lastingTokensThatEnd, readFigures } from '../store/figures.ts';
 import { masterStatus } from '../store/lives.ts';
 import { allNodes } from '../store/nodes.ts';
 import { readSettings } from '../store/settings.ts';
+import { allWebhooks } from '../store/webhooks.ts';
 import { adminArea } from './areas.ts';
 import { operation, text } from './documentation.ts';
 
@@ -104,6 +105,7 @@ async function factsOf({ store, fleet, keys, trust, certificate, now }: Master):
     version: { epoch, revision },
     revisedAt,
     nodes: allNodes(store).map((node) => ({ ...node, connected: fleet.isConnected(node.name) })),
+    webhooks: allWebhooks(store),
     disk: diskOf(store),
     master: masterStatus(store),
   };

@@ -10,6 +10,7 @@ export function masterPaths(stateDir: string, folder = 'master') {
     keys: join(root, 'keys'),
     key: (use: string) => join(root, 'keys', `${use}.jwk.json`),
     sealedKey: (use: string) => join(root, 'keys', `${use}.jwe`),
+    secretsKey: join(root, 'keys', 'secrets.key'),
     trust: join(root, 'trust.jws'),
     tls: join(root, 'tls'),
     certificate: join(root, 'tls', 'cert.pem'),

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
+import { type SecretBox, secretBoxOf } from '../keys/secret-box.ts';
 import { openStore, type Store, type StoreOptions } from '../store/open.ts';
 import { readSettings } from '../store/settings.ts';
 import { type Credentials, loadCredentials } from './credentials.ts';
 import { StateError } from './errors.ts';
 import { masterPaths } from './layout.ts';
 import { type Releases, releasesIn } from './release.ts';
+import { secretKey } from './secret-key.ts';
 
-export type LoadedState = Credentials & { store: Store; releases: Releases };
+export type LoadedState = Credentials & { store: Store; releases: Releases; box: SecretBox };
 
 /**
  * Opens the master's state and checks that its parts belong together.
@@ -20,5 +22,5 @@ export async function loadState(stateDir: string, options: StoreOptions = {}): P
   const credentials = await loadCredentials(paths);
   const store = openStore(paths.database, options);
   readSettings(store);
-  return { ...credentials, store, releases: releasesIn(paths.releases) };
+  return { ...credentials, store, releases: releasesIn(paths.releases), box: secretBoxOf(secretKey(paths.secretsKey)) };
 }

@@ -1,8 +1,10 @@
 import type { AuditRow } from '#contract/audit.ts';
 import type { AuditFilters, AuditList } from '#contract/lists.ts';
+import { eventOf } from '../decisions/webhook-events.ts';
 import { beginning, type ChainedRow, chainHash } from '../formats/audit-chain.ts';
 import { type Asked, type Condition, equal, type Page, readPage, sqlOf } from './listing.ts';
 import type { Store } from './open.ts';
+import { queueEvent } from './webhook-outbox.ts';
 
 type Row = ChainedRow & { hash: string };
 
@@ -11,14 +13,15 @@ const columns = 'id, at, actor, act, subject, detail, hash';
 const toRow = ({ detail, ...row }: Row): AuditRow => ({ ...row, detail: JSON.parse(detail) });
 
 /**
- * Writes down who did what to whom, in the transaction of the act itself, chained to the row before. `detail` holds no
- * secret.
+ * Writes down who did what to whom, in the transaction of the act itself, chained to the row before, and queues it for
+ * the webhooks that are told of it. `detail` holds no secret.
  */
 export function audit(
-  { db }: Store,
+  store: Store,
   now: Date,
   row: { actor: string; act: string; subject: string; detail?: Record<string, unknown> },
 ): void {
+  const { db } = store;
   const last = db.query<Pick<Row, 'id' | 'hash'>, []>('SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1').get();
   const chained: ChainedRow = {
     id: (last?.id ?? 0) + 1,
@@ -32,6 +35,8 @@ export function audit(
     ...chained,
     hash: chainHash(last?.hash ?? beginning, chained),
   });
+  const event = eventOf({ ...row, detail: row.detail ?? {} });
+  if (event !== undefined) queueEvent(store, event, now);
 }
 
 export function countAudited({ db }: Store, act: string, subject: string): number {

@@ -10,6 +10,7 @@ import auditChain from './migrations/0005-audit-chain.sql' with { type: 'text' }
 import lives from './migrations/0006-lives.sql' with { type: 'text' };
 import policy from './migrations/0007-policy.sql' with { type: 'text' };
 import bundleDigests from './migrations/0008-bundle-digests.sql' with { type: 'text' };
+import webhooks from './migrations/0009-webhooks.sql' with { type: 'text' };
 import { chainAudit } from './migrations/audit-chain.ts';
 import { policyToDocument } from './migrations/structured-policy.ts';
 
@@ -26,6 +27,7 @@ export const migrations: readonly Migration[] = [
   lives,
   [policy, policyToDocument],
   bundleDigests,
+  webhooks,
 ];
 
 /** Copies of the database as it was before a step up, of which the newest stay. */

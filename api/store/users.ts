@@ -140,7 +140,13 @@ export function changeUser(store: Store, id: string, change: UserChange, actor: 
       actor,
       act: 'user.change',
       subject: id,
-      detail: { email: user.email, role: next.role, permission: next.permission, disabled: next.disabled },
+      detail: {
+        email: user.email,
+        role: next.role,
+        permission: next.permission,
+        disabled: next.disabled,
+        was: { role: user.role, permission: user.permission, disabled: user.disabled },
+      },
     });
     return { ok: true, value: next };
   });

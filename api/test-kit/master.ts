@@ -5,6 +5,7 @@ import { TrustList } from '#contract/trust.ts';
 import { applicationOf } from '../app.ts';
 import { firstDocument } from '../decisions/first-document.ts';
 import { defaultLimits, type LimitSettings } from '../http/limits.ts';
+import { secretBoxOf } from '../keys/secret-box.ts';
 import { signTrustList } from '../keys/signed.ts';
 import { makeKey, useKey, type WorkingKeyPair } from '../keys/working-keys.ts';
 import { assemble } from '../master.ts';
@@ -14,6 +15,7 @@ import { addApiToken } from '../store/api-tokens.ts';
 import { createStore } from '../store/open.ts';
 import { createSettings } from '../store/settings.ts';
 import { addUser } from '../store/users.ts';
+import { type Sender, senderOf } from '../webhooks/send.ts';
 import { assertion, type Credential, credential, wireguardKey } from './keys.ts';
 
 export type TestMaster = Awaited<ReturnType<typeof testMaster>>;
@@ -30,6 +32,7 @@ export async function testMaster(
     limits?: Partial<LimitSettings>;
     convergenceMilliseconds?: number;
     workshop?: Workshop;
+    sender?: Partial<Sender>;
   } = {},
 ) {
   const clock = { now: start };
@@ -42,6 +45,7 @@ export async function testMaster(
     bundles: await useKey(await makeKey(notAfter)),
   };
   const certificate = { notBefore: start, notAfter };
+  const sender = { ...senderOf({ mayReceive: () => false, authorities: [] }), ...options.sender };
   const logged: unknown[] = [];
   const files = new Map<string, Uint8Array>();
   const releases: Releases = { read: (name) => files.get(name) };
@@ -64,6 +68,7 @@ export async function testMaster(
     trust: { jws: await trustOf(keys, notAfter), rootThumbprint: 'R'.repeat(43) },
     certificate: () => certificate,
     releases,
+    webhooks: { box: secretBoxOf(new Uint8Array(32)), sender },
     limits: { ...defaultLimits, slowDownMilliseconds: 0, ...options.limits },
     workshop: options.workshop ?? sharedWorkshop,
     convergenceMilliseconds: options.convergenceMilliseconds ?? 0,

@@ -144,6 +144,15 @@ export async function wholeLife(
   await expected(204, 'DELETE', `/v1/tokens/${revoked.id}`, owner);
   await expected(401, 'GET', '/v1/users', revoked.token);
 
+  // A webhook, whose secret signs what is sent and is shown when it is made.
+  const hook = { name: 'chat', url: 'https://hooks.invalid/in' };
+  const webhook = await expected(201, 'POST', '/v1/webhooks', owner, hook, { shown: ({ secret }) => [secret] });
+  learn(told, 'the secret of a webhook', webhook.secret?.slice('whsec_'.length));
+  const rotate = `/v1/webhooks/${webhook.id}/rotate-secret`;
+  const rotated = await expected(201, 'POST', rotate, owner, undefined, { shown: ({ secret }) => [secret] });
+  learn(told, 'the next secret of a webhook', rotated.secret?.slice('whsec_'.length));
+  await expected(200, 'POST', `/v1/webhooks/${webhook.id}/test`, owner);
+
   // Whatever can be read.
   const token = script.token ?? '';
   const things: Record<string, string> = {

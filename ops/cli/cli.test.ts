@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, connect as tcpConnect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -266,6 +266,32 @@ describe('postern', () => {
     expect((await postern('audit', 'verify', '--head', newest.hash)).stdout).toContain('1 came since');
     const cut = await postern('audit', 'verify', '--head', 'f'.repeat(64), '--json');
     expect([cut.exitCode, JSON.parse(cut.stdout)]).toMatchObject([1, { ok: false, firstBroken: null, known: null }]);
+  });
+
+  test('tells another program what happens, and says why it cannot', async () => {
+    const file = join(stateDir, 'pager.secret');
+    const add = ['webhook', 'add', 'pager', 'https://hooks.invalid/in', '--event', 'user.added'];
+    expect(await postern(...add, '--save', file)).toMatchObject({
+      exitCode: 0,
+      stdout: `pager is told of user.added. Its secret is in ${file}.\n`,
+    });
+    expect([readFileSync(file, 'utf8'), statSync(file).mode & 0o777]).toEqual([
+      expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=\n$/),
+      0o600,
+    ]);
+    expect(await postern('webhook', 'test', 'pager')).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining('pager did not take the test event: name-unknown'),
+    });
+    await postern('user', 'add', 'told@example.com', '--role', 'developer');
+    expect((await postern('webhook', 'deliveries', 'pager')).stdout).toMatch(/^user\.added +\d+ s ago +waiting +/m);
+    expect((await postern('webhook', 'list')).stdout).toMatch(/^pager +https:\/\/hooks\.invalid\/in +user\.added +/m);
+    const [listed] = JSON.parse((await postern('--json', 'webhook', 'list')).stdout);
+    expect(listed).toMatchObject({ name: 'pager', waiting: 1 });
+    expect(listed.secret).toBeUndefined();
+    expect((await postern('webhook', 'remove', 'pager')).stdout).toBe('pager is told nothing more.\n');
+    expect((await postern('webhook', 'test', 'pager')).stderr).toContain('There is no webhook pager');
+    expect((await postern('webhook', 'add', 'x', 'https://10.0.0.1/')).stderr).toContain('--webhook-allow');
   });
 
   test('tells how the installation is', async () => {

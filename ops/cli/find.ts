@@ -3,6 +3,7 @@ import { Device, NodeResource, User } from '#contract/admin.ts';
 import { largestPage, pageOf } from '#contract/lists.ts';
 import { DisplayName, Email, Id } from '#contract/name.ts';
 import { ApiToken } from '#contract/token.ts';
+import { Webhook } from '#contract/webhook.ts';
 import { type Master, Refused } from './master.ts';
 
 /** What was named is not there, or several things are named so. */
@@ -16,6 +17,8 @@ export const listDevices = (master: Master): Promise<Device[]> => everything(mas
 export const listNodes = (master: Master): Promise<NodeResource[]> => everything(master, NodeResource, '/v1/nodes');
 export const listTokens = (master: Master, filters: Record<string, string> = {}): Promise<ApiToken[]> =>
   everything(master, ApiToken, '/v1/tokens', filters);
+
+export const listWebhooks = (master: Master): Promise<Webhook[]> => everything(master, Webhook, '/v1/webhooks');
 
 /** A user by e-mail address or id. @throws NotFound */
 export async function findUser(master: Master, word: string): Promise<User> {
@@ -47,6 +50,18 @@ export async function findToken(master: Master, word: string): Promise<ApiToken>
     throw new NotFound(`Several tokens are called ${word}. Name it by its id: ${ids}`);
   }
   return token;
+}
+
+/** A webhook by id or name. A name that several have is refused. @throws NotFound */
+export async function findWebhook(master: Master, word: string): Promise<Webhook> {
+  const found = (await listWebhooks(master)).filter(({ id, name }) => [id, name].includes(word));
+  const [webhook, other] = found;
+  if (webhook === undefined) throw new NotFound(`There is no webhook ${word}. See: postern webhook list`);
+  if (other !== undefined)
+    throw new NotFound(
+      `Several webhooks are called ${word}. Name it by its id: ${found.map(({ id }) => id).join(', ')}`,
+    );
+  return webhook;
 }
 
 function pathOfUser(word: string): string | undefined {

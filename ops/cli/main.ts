@@ -13,11 +13,12 @@ import { exitCodes, explain, type LocalSession, type Session } from './session.t
 import { addStatusCommands } from './status-commands.ts';
 import { addTokenCommands } from './token-commands.ts';
 import { addUserCommands } from './user-commands.ts';
+import { addWebhookCommands } from './webhook-commands.ts';
 
 /** `postern`: what the API does, for people and scripts. Wiring only. */
 
 const program = new Command('postern')
-  .description('Drives a Postern master: users, codes, devices, networks, nodes, tokens, the audit log.')
+  .description('Drives a Postern master: users, codes, devices, networks, nodes, tokens, webhooks, the audit log.')
   .option('--json', 'print JSON', false)
   .option('--state-dir <dir>', 'where ops/up keeps its state', '/var/lib/postern')
   .option('--url <url>', 'the master, when it is not on this machine (or POSTERN_URL)')
@@ -75,6 +76,7 @@ addKeyCommands(program, session, localSession);
 addTokenCommands(program, session, localSession);
 addAuditCommands(program, session);
 addStatusCommands(program, session);
+addWebhookCommands(program, session);
 addBackupCommands(program, session, localSession);
 // Subcommands are made with the defaults of their time: errors of theirs end with the same codes.
 for (const command of descendants(program))

@@ -1,9 +1,9 @@
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { type ApiToken, IssuedToken, TokenArea, TokenPermission } from '#contract/token.ts';
 import { findToken, findUser, listTokens } from './find.ts';
 import { runMaster } from './local.ts';
+import { withPrivateFile } from './private-file.ts';
 import { ago, ahead, type Column, showList, showOne } from './screen.ts';
 import { readSeconds } from './seconds.ts';
 import type { LocalSession, Session } from './session.ts';
@@ -66,7 +66,8 @@ Examples:
             ...(options.until === undefined ? {} : { expiresAt: options.until }),
             ...(holder === undefined ? {} : { userId: holder.id }),
           });
-        const { token: secret, ...made } = options.save === undefined ? await add() : await saved(options.save, add);
+        const { token: secret, ...made } =
+          options.save === undefined ? await add() : await withPrivateFile(options.save, add, (one) => one.token);
         const what = `A token of ${made.email}, ${made.permission} for ${made.areas?.join(', ') ?? 'all areas'}, until ${made.expiresAt}`;
         if (options.save === undefined) {
           showOne(screen, { ...made, token: secret }, `${what}. It is shown this once:\n\n  ${secret}`);
@@ -106,8 +107,11 @@ Examples:
     .addHelpText('after', '\nExample:\n  postern token recover ana@example.com --save ana.token')
     .action((owner: string, { save }: { save: string }) =>
       localSession(async (stateDir, screen) => {
-        const made = await saved(save, async () =>
-          v.parse(Recovered, JSON.parse(await runMaster(stateDir, ['tokens', 'recover', '--owner', owner]))),
+        const made = await withPrivateFile(
+          save,
+          async () =>
+            v.parse(Recovered, JSON.parse(await runMaster(stateDir, ['tokens', 'recover', '--owner', owner]))),
+          (one) => one.token,
         );
         const { token: _, ...shown } = made;
         showOne(
@@ -122,22 +126,4 @@ Examples:
 function endOf(expiresAt: string | null, now: Date): string {
   if (expiresAt === null) return 'never';
   return expiresAt <= now.toISOString() ? 'over' : ahead(expiresAt, now);
-}
-
-/**
- * Makes a token once there is a private file for it, and puts it there. Never over another file: the token in it may be
- * in use.
- */
-async function saved<T extends { token: string }>(path: string, add: () => Promise<T>): Promise<T> {
-  const file = openSync(path, 'wx', 0o600);
-  try {
-    const made = await add();
-    writeSync(file, `${made.token}\n`);
-    return made;
-  } catch (error) {
-    rmSync(path);
-    throw error;
-  } finally {
-    closeSync(file);
-  }
 }

@@ -17,6 +17,7 @@ const remedies: Record<ProblemCode, string> = {
   'idempotency-in-flight': 'Wait for the first answer, or send the request again after `Retry-After` seconds.',
   'in-use':
     'Do first what the answer says: the lines of the policy go before a node they name, a disabled user gets no code.',
+  'limit-reached': 'Remove one first.',
   'last-owner': 'Make somebody else an owner first.',
   'witness-wanted': 'For agents: send the snapshot that is held to `/v1/agent/witness`, then ask again.',
   'code-expired': 'Ask your admin for a new code.',
@@ -34,7 +35,7 @@ const remedies: Record<ProblemCode, string> = {
   'pool-exhausted': 'Remove devices that are gone. Every address of the pool is given out or still resting.',
   'storage-unavailable': 'Nothing was changed. Look at the disk of the master, then send the request again.',
   'stale-master': 'Ask the master that took over. To have this one go on: `postern master promote` on its machine.',
-  'not-ready': 'Send the request again in a moment.',
+  'not-ready': 'Send the request again in a moment; `reasons`, where there are any, say what to repair.',
 };
 
 /** The page on the API's refusals, in the order of the contract. */
