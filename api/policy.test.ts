@@ -314,6 +314,13 @@ describe('questions', () => {
     expect(body.words.join('\n')).toContain('gitlab');
   });
 
+  test('a document is put in its plain form, whatever it says', async () => {
+    const { policy } = await company();
+    const messy = 'role   a # one\nrole bcd# two\nnonsense';
+    const plain = await policy.send('POST', '/v1/policy/format', { document: messy });
+    expect(plain.body).toEqual({ document: 'role a    # one\nrole bcd  # two\nnonsense\n' });
+  });
+
   test('a document is compared before it is put in force', async () => {
     const { policy } = await company();
     const diff = await policy.send('POST', '/v1/policy/diff', { document: `${lines.join('\n')}\n` });

@@ -24,6 +24,7 @@ const bodyRoutes: [string, string, string | undefined][] = [
   ['POST', '/v1/policy/check', owner],
   ['POST', '/v1/policy/diff', owner],
   ['POST', '/v1/policy/explain', owner],
+  ['POST', '/v1/policy/format', owner],
   ['POST', '/v1/networks', owner],
   ['POST', '/v1/services', owner],
   ['POST', '/v1/ports', owner],

@@ -59,6 +59,10 @@ export type PolicyChanged = v.InferOutput<typeof PolicyChanged>;
 
 export const PolicyQuestion = v.strictObject({ document: Document });
 
+/** The document in its plain form: parts of neighbouring lines under each other, comments and order as they were. */
+export const PolicyFormatted = v.object({ document: Document });
+export type PolicyFormatted = v.InferOutput<typeof PolicyFormatted>;
+
 /** `ok` says that the document could be put in force now. */
 export const PolicyCheck = v.object({ ok: v.boolean(), diagnostics: v.array(Diagnostic) });
 export type PolicyCheck = v.InferOutput<typeof PolicyCheck>;

@@ -143,6 +143,8 @@ export function policyDeskOf(parts: { store: Store; workshop: Workshop; now: () 
       return ask('explain', { placed: inForce(), around: look(), ...question });
     },
 
+    format: (document: string) => ask('format', { document }),
+
     effective: () => ask('effective', { placed: inForce(), around: look() }),
   };
 }

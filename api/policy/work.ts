@@ -7,6 +7,7 @@ import { indexed, type Outline, outlineOf } from '#policies/desired/outline.ts';
 import { type Checked, checkSource } from '#policies/language/check.ts';
 import { errorAt, hasErrors, inReadingOrder } from '#policies/language/diagnostic.ts';
 import { addStatement, type Edited, removeAllow, removeNamed, removeVpnOnly } from '#policies/language/edit.ts';
+import { format } from '#policies/language/format.ts';
 import { type Document, type Port, type Subject, statementsOf, type Target } from '#policies/language/statement.ts';
 import { checkAgainstRoster } from '#policies/meaning/check-roster.ts';
 import { type AccessDiff, diff } from '#policies/meaning/diff.ts';
@@ -105,6 +106,8 @@ export const work = {
       bundles: changedBundles([before, old.document], [after, world.document], around),
     };
   },
+
+  format: ({ document }: { document: string }): string => format(document),
 
   diff({ before, after, around }: { before: Placed; after: Placed; around: Around }): AccessDiff {
     const worlds = [before, after].map(({ document, fronts }) =>

@@ -5,6 +5,7 @@ import {
   PolicyCheck,
   PolicyComparison,
   PolicyDiff,
+  PolicyFormatted,
   PolicyQuestion,
 } from '#contract/policy-admin.ts';
 import { hasErrors } from '#policies/language/diagnostic.ts';
@@ -55,6 +56,15 @@ export function policyQuestionRoutes(master: Master) {
         }),
       },
     )
+    .post('/v1/policy/format', async ({ body }) => ({ document: await desk.format(body.document) }), {
+      parse: readCallersJson(master, documentLimit),
+      body: PolicyQuestion,
+      response: { 200: PolicyFormatted },
+      detail: operation('formatPolicy', 'A document in its plain form, saying the same', {
+        ...about,
+        problems: ['not-ready'],
+      }),
+    })
     .post('/v1/policy/explain', ({ body }) => desk.explain(granted(readQuestion(body))), {
       parse: readCallersJson(master),
       body: AccessQuestion,

@@ -187,6 +187,52 @@ describe('postern', () => {
     expect((await postern('policy', 'show')).stdout).toBe(before);
   });
 
+  test('shows a refusal where it stands in the document, and a script the whole problem', async () => {
+    const file = join(stateDir, 'wrong.policy');
+    writeFileSync(file, 'role admin\n\tallow admn -> devices\nrole developer\n');
+    for (const words of [['diff'], ['apply', '--yes']]) {
+      const { exitCode, stdout, stderr } = await postern('policy', ...words, file);
+      expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
+      expect(stderr).toContain(` 2 | \tallow admn -> devices\n   | \t      ^^^^\n   = did you mean \`admin\`?`);
+    }
+    const json = await postern('--json', 'policy', 'apply', '--yes', file);
+    expect(JSON.parse(json.stderr)).toMatchObject({ code: 'policy-refused', diagnostics: [{ line: 2 }] });
+    expect((await postern('policy', 'diff', join(stateDir, 'none'))).stderr).toContain('There is no file');
+  });
+
+  test('puts a document in its plain form', async () => {
+    const file = join(stateDir, 'messy.policy');
+    writeFileSync(file, 'role   a');
+    expect((await postern('policy', 'format', file)).stdout).toBe('role a\n');
+    expect((await postern('policy', 'format', '--write', file)).stdout).toContain('written anew');
+    expect(readFileSync(file, 'utf8')).toBe('role a\n');
+  });
+
+  test('edits with any editor and its options, and loses nothing that was typed', async () => {
+    const before = (await postern('policy', 'show')).stdout;
+    const edit = async (script: string, editor?: string) => {
+      const program = join(stateDir, 'an-editor');
+      writeFileSync(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const argv = [process.execPath, join(repository, 'ops/cli/main.ts'), '--state-dir', stateDir, 'policy', 'edit'];
+      const env = { ...process.env, TMPDIR: stateDir, VISUAL: '', EDITOR: editor ?? `${program} --wait` };
+      const child = Bun.spawn(argv, { env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
+      return { stdout: await child.stdout.text(), stderr: await child.stderr.text(), exitCode: await child.exited };
+    };
+    const keptIn = (stderr: string) => readFileSync(/Your text is in (.*)\.\n/.exec(stderr)?.[1] ?? '', 'utf8');
+    expect((await edit('true')).stdout).toContain('Nothing is changed');
+    const unasked = await edit('test "$1" = --wait && echo "# mine" >> "$2"');
+    expect([unasked.exitCode, keptIn(unasked.stderr)]).toEqual([1, `${before}# mine\n`]);
+    const wrong = await edit('echo nonsense >> "$2"');
+    expect(wrong.stderr).toContain('^^^^^^^^');
+    expect(keptIn(wrong.stderr)).toBe(`${before}nonsense\n`);
+    expect((await edit('', '/nonexistent')).stderr).toContain('cannot be started');
+    expect((await edit('exit 7')).stderr).toContain('ended with 7');
+    const never = join(stateDir, 'never');
+    expect((await edit('', `true; touch ${never}`)).exitCode).toBe(1);
+    expect(existsSync(never)).toBe(false);
+    expect((await postern('policy', 'show')).stdout).toBe(before);
+  });
+
   test('adds services, and closes ports to the public', async () => {
     await postern('network', 'add', 'lan', '172.31.0.0/16', '--dev', 'eth7');
     const added = await postern('service', 'add', 'wiki', '172.31.0.9', '--port', '443/tcp', '--role', 'developer');
@@ -197,8 +243,12 @@ describe('postern', () => {
     expect((await postern('service', 'remove', 'wiki', '--with-access')).exitCode).toBe(0);
     expect((await postern('network', 'remove', 'lan', '--with-access')).exitCode).toBe(0);
     expect((await postern('port', '-a', '5432/tcp', '--dev', 'eno1')).stdout).toMatch(/n1\s+eno1\s+tcp\/5432/);
-    expect((await postern('port', '-a', '22/tcp', '--dev', 'eno1')).stderr).toContain('policy-refused');
-    expect((await postern('port', '-r', '5432/tcp', '--dev', 'eno1')).stdout).toContain('No port is closed');
+    expect((await postern('port', 'list')).stdout).toMatch(/n1\s+eno1\s+tcp\/5432/);
+    expect((await postern('port', '-a', '22/tcp', '--dev', 'eno1')).stderr).toContain('SSH');
+    expect((await postern('port', '-a', 'tcp/1', '--node', 'n9')).stderr).toContain('--dev');
+    // The interface is the one where it is closed.
+    expect((await postern('port', '-r', 'tcp/5432')).stdout).toContain('No port is closed');
+    expect((await postern('port', '-a', 'tcp/1', '-r', 'tcp/2')).exitCode).toBe(2);
   });
 
   test('makes a token for a script, which may do that and no more', async () => {

@@ -6,7 +6,9 @@ import { addDeviceCommands } from './device-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { openMaster, Refused } from './master.ts';
 import { addNetworkCommands } from './network-commands.ts';
+import { addPolicyChangeCommands } from './policy-change-commands.ts';
 import { addPolicyCommands } from './policy-commands.ts';
+import { addPortCommands } from './port-commands.ts';
 import type { Screen } from './screen.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { exitCodes, explain, type LocalSession, type Session } from './session.ts';
@@ -18,7 +20,7 @@ import { addWebhookCommands } from './webhook-commands.ts';
 /** `postern`: what the API does, for people and scripts. Wiring only. */
 
 const program = new Command('postern')
-  .description('Drives a Postern master: users, codes, devices, networks, nodes, tokens, webhooks, the audit log.')
+  .description('Drives a Postern master: users, codes, devices, the policy, nodes, tokens, webhooks, the audit log.')
   .option('--json', 'print JSON', false)
   .option('--state-dir <dir>', 'where ops/up keeps its state', '/var/lib/postern')
   .option('--url <url>', 'the master, when it is not on this machine (or POSTERN_URL)')
@@ -32,6 +34,7 @@ Examples:
   postern code add ana@example.com
   postern device list
   postern network add internal 172.19.0.0/16 --dev br-internal
+  postern policy explain ana@example.com internal
   postern policy explain ana@example.com internal tcp/443
 
 Exit codes: 0 done, 1 failed, 2 words not understood, 3 refused by the master, 4 master not reached, 5 not our master.`,
@@ -71,7 +74,8 @@ addUserCommands(program, session);
 addDeviceCommands(program, session);
 addNetworkCommands(program, session);
 addServiceCommands(program, session);
-addPolicyCommands(program, session);
+addPortCommands(program, session);
+addPolicyChangeCommands(addPolicyCommands(program, session), session);
 addKeyCommands(program, session, localSession);
 addTokenCommands(program, session, localSession);
 addAuditCommands(program, session);

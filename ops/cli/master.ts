@@ -9,11 +9,14 @@ export class Refused extends Error {
   override readonly name = 'Refused';
   readonly code: string;
   readonly problem: Problem;
+  /** The places of a document that the problem speaks of, for people. */
+  readonly places: string | undefined;
 
-  constructor(problem: Problem) {
+  constructor(problem: Problem, places?: string) {
     super(problem.title);
     this.code = problem.code;
     this.problem = problem;
+    this.places = places;
   }
 }
 

@@ -17,12 +17,15 @@ export const exitCodes = { failure: 1, usage: 2, refused: 3, unreachable: 4, unt
 /** What happened, which value, what to do next; and the exit code. */
 export function explain(error: unknown): { lines: string[]; exitCode: number } {
   if (error instanceof Refused) {
-    const { title, detail, errors = [], lines: policyLines = [], code } = error.problem;
+    const { title, detail, errors = [], lines: policyLines = [], diagnostics = [], code } = error.problem;
     return {
       lines: [
         `${title}. ${detail ?? ''}`.trim(),
         ...errors.map(({ path, message }) => `  ${path}: ${message}`),
         ...policyLines.map(({ line, text }) => `  line ${line}: ${inert(text)}`),
+        ...(error.places === undefined
+          ? diagnostics.map(({ line, severity, message }) => `  line ${line}: ${severity}: ${inert(message)}`)
+          : ['', ...error.places.trimEnd().split('\n')]),
         `(${code})`,
       ],
       exitCode: exitCodes.refused,
