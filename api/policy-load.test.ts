@@ -81,10 +81,10 @@ test('a document of 10,000 lines is put in force while devices enrol as before',
   await enrolling;
   await master.stop();
 
-  // Bounds for a machine that is busy with other things; see api/README.md for what was measured.
+  // However busy the machine is: had an enrolment waited for a document, it would have waited for most of its time.
   expect(Math.max(...took)).toBeLessThan(30_000);
   expect(enrolled.length).toBeGreaterThan(5);
-  expect(Math.max(...enrolled)).toBeLessThan(1_000);
+  expect(Math.max(...enrolled)).toBeLessThan(Math.min(...took) / 3);
   if (process.env.POSTERN_SHOW_TIMES === '1')
     console.log({ took: took.map(Math.round), slowest: Math.max(...enrolled), enrolled: enrolled.length });
 }, 120_000);
