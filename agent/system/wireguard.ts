@@ -34,6 +34,8 @@ export type WireGuardOptions = {
   socketDirectory?: string;
 };
 
+const endsWithinMs = 5_000;
+
 export function openWireGuard(options: WireGuardOptions): WireGuard {
   const { run, name, keyFile, readKey, socketDirectory = '/var/run/wireguard' } = options;
   const socket = `${socketDirectory}/${name}.sock`;
@@ -69,8 +71,10 @@ export function openWireGuard(options: WireGuardOptions): WireGuard {
       return userspace;
     },
     async remove() {
-      // wireguard-go ends by itself when its link is gone, and takes its socket along.
       if (exists()) await run(['ip', 'link', 'delete', 'dev', name]);
+      // wireguard-go ends by itself when its link is gone, and takes its socket along, but not at once.
+      for (const end = performance.now() + endsWithinMs; performance.now() < end; await Bun.sleep(10))
+        if (!(await answersOn(socket))) return;
     },
   };
 }
