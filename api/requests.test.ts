@@ -9,10 +9,6 @@ const agent = await postern.tokenFor('agent', 'n1', n1.key);
 
 const marker = 'KEEP-ME-SECRET';
 const owner = postern.ownerToken;
-const webhook = await postern.ask<{ id: string }>(201, 'POST', '/v1/webhooks', owner, {
-  name: 'pager',
-  url: 'https://hooks.example.com/postern',
-});
 const bodyRoutes: [string, string, string | undefined][] = [
   ['POST', '/v1/enrolments', undefined],
   ['POST', '/v1/agent/tokens', undefined],
@@ -36,8 +32,6 @@ const bodyRoutes: [string, string, string | undefined][] = [
   ['POST', '/v1/webhooks', owner],
   ['PATCH', '/v1/webhooks/0193b0a4-7c1e-7d2a-9f3e-2a6b8c4d1e5f', owner],
   ['POST', '/v1/nodes', owner],
-  ['POST', '/v1/webhooks', owner],
-  ['PATCH', `/v1/webhooks/${webhook.id}`, owner],
   ['PUT', `/v1/enrolments/${ben.lease.id}`, ben.lease.token],
   ['POST', '/v1/agent/reports', agent],
   ['POST', '/v1/agent/witness', agent],
