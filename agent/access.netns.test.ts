@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { parseExposition } from '#contract/fixture/exposition.ts';
 import { encodeProbe } from '#contract/probe.ts';
 import { lines, until, whyNoNamespaces } from './fixture/hosts.ts';
 import { answers, buildLab, type Lab } from './fixture/lab.ts';
@@ -157,6 +158,17 @@ describe.skipIf(obstacle !== undefined)('a node with real packets', () => {
     expect(await lab.node.run(['wg', 'show', 'wg0', 'allowed-ips'])).toBe(`${heir.publicKey}\t${heir.address}/32\n`);
     expect(await answers(ana(), internal)).toBe(false);
     await putInForce();
+  });
+
+  test('the node tells Prometheus how it is, on its own machine alone', async () => {
+    const figures = parseExposition(await lab.node.run(['curl', '-sf', 'http://127.0.0.1:9586/metrics']));
+    const figure = (name: string) => figures.get(`postern_agent_${name}`)?.samples[0]?.value ?? -1;
+    expect(['closed', 'master_reachable', 'peers', 'drift_repaired_total'].map(figure)).toEqual([0, 1, 2, 0]);
+    expect(figure('received_bytes_total')).toBeGreaterThan(1_000);
+    expect(figure('sent_bytes_total')).toBeGreaterThan(100_000);
+    expect(figure('applied_revision')).toBeGreaterThan(3);
+    expect(await lab.node.run(['curl', '-sf', 'http://127.0.0.1:9586/healthz'])).toBe('{"status":"ok"}');
+    expect(await lab.node.status(['curl', '-sm', '1', `http://${nodeAddress}:9586/healthz`])).not.toBe(0);
   });
 
   test('nothing was ever found to have drifted', () =>

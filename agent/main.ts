@@ -6,6 +6,7 @@ import { planLines, planOf } from './show-plan.ts';
 import { beAlone } from './system/alone.ts';
 import { runCommand } from './system/command.ts';
 import { AgentConfig, agentPaths, initialise, readConfig, SetupError, writeConfig } from './system/config.ts';
+import { openLog } from './system/log.ts';
 import type { NodeSystem } from './system/node.ts';
 import { missingPrerequisites } from './system/prerequisites.ts';
 import { observeSurroundings } from './system/surroundings.ts';
@@ -19,7 +20,7 @@ class MachineError extends Error {
   readonly code = 'machine-unfit';
 }
 
-const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+const log = openLog(process.stderr);
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
 async function requireMachine(): Promise<void> {
@@ -42,6 +43,7 @@ type ConfigureWords = {
   root?: string;
   interface?: string;
   listenPort?: string;
+  metrics?: string;
 };
 
 const program = new Command('postern-agent')
@@ -64,9 +66,14 @@ command('configure', 'say which node this is and who its master is; later, only 
   .option('--root <thumbprint>', "thumbprint of the master's root key")
   .option('--interface <name>', 'the tunnel interface (wg0)')
   .option('--listen-port <port>', 'the UDP port of WireGuard (51820)')
-  .action(async ({ stateDir, listenPort, ...words }: ConfigureWords) => {
+  .option('--metrics <host:port>', 'show figures for Prometheus there, on this machine alone; off for nowhere')
+  .action(async ({ stateDir, listenPort, metrics, ...words }: ConfigureWords) => {
     const paths = agentPaths(stateDir);
-    const given = { ...words, ...(listenPort === undefined ? {} : { listenPort: Number(listenPort) }) };
+    const given = {
+      ...words,
+      ...(listenPort === undefined ? {} : { listenPort: Number(listenPort) }),
+      ...(metrics === undefined ? {} : { metrics: metrics === 'off' ? undefined : metrics }),
+    };
     const before = await readConfig(paths).catch(() => ({ interface: 'wg0', listenPort: 51_820 }));
     const config = v.safeParse(AgentConfig, { ...before, ...given });
     if (!config.success) {

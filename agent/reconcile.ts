@@ -43,6 +43,8 @@ export type ReconcilerOptions = {
   everyMs: number;
   /** Resolves when the report is delivered or given up. */
   report: (report: PassReport) => Promise<void>;
+  /** How long a pass took, and whether it came to its end. */
+  onPass?: (seconds: number, isDone: boolean) => void;
   log: (line: string) => void;
 };
 
@@ -72,7 +74,7 @@ export class Unsettled extends Error {
  * One shortcut: a new goal is planned from what the last pass has seen, applied and reported, and only then looked at.
  * So a revocation waits for no observation.
  */
-export function createReconciler({ system, self, everyMs, report, log }: ReconcilerOptions): Reconciler {
+export function createReconciler({ system, self, everyMs, report, onPass, log }: ReconcilerOptions): Reconciler {
   let goal = goalOf(undefined, self);
   let reached: Goal | undefined;
   let belief: ObservedNode | undefined;
@@ -171,6 +173,7 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
     async run() {
       while (!isStopped) {
         wake = Promise.withResolvers();
+        const began = performance.now();
         try {
           await pass();
           failures = 0;
@@ -181,6 +184,7 @@ export function createReconciler({ system, self, everyMs, report, log }: Reconci
           tell(undefined, repaired, false);
           failures += 1;
         }
+        onPass?.((performance.now() - began) / 1000, failures === 0);
         const pauseMs = failures === 0 ? everyMs : Math.min(everyMs, 500 * 2 ** failures);
         if (!isStopped) await Promise.race([wake.promise, Bun.sleep(pauseMs)]);
       }

@@ -1,5 +1,6 @@
 import type { AgentReport, CachedBundle } from '#contract/agent.ts';
 import type { Snapshot } from '#contract/snapshot.ts';
+import { parseLoopback } from './formats/loopback.ts';
 import { publicKeyOf } from './formats/wireguard-key.ts';
 import { createOutbox } from './outbox.ts';
 import { type Surroundings, troubleAround } from './plan/surroundings.ts';
@@ -8,6 +9,7 @@ import { beAlone } from './system/alone.ts';
 import { openCache } from './system/cache.ts';
 import { runCommand } from './system/command.ts';
 import { type AgentConfig, type AgentPaths, readAgentKey, readConfig, readWireguardKey } from './system/config.ts';
+import { newFigures, serveFigures } from './system/figures.ts';
 import { followMaster } from './system/follow.ts';
 import { hasAddress } from './system/link.ts';
 import { watchLoad } from './system/load.ts';
@@ -59,13 +61,15 @@ export async function runAgent(
     now: () => new Date(),
   });
   const load = watchLoad();
+  const figures = newFigures(() => new Date());
   let arrival: Timer | undefined;
-  const responder = openResponder(log, () => {
+  const onArrival = () => {
     arrival ??= setTimeout(() => {
       arrival = undefined;
       reconciler.wake();
     }, arrivalPauseMs);
-  });
+  };
+  const responder = openResponder(log, onArrival, figures.probed);
   const outbox = createOutbox((report: AgentReport) => master.report(report), log);
 
   const cached = await cache.load();
@@ -74,6 +78,7 @@ export async function runAgent(
   let trust = cached.trust && cached.trustJws ? { version: cached.trust.version, jws: cached.trustJws } : undefined;
   let distrust = cached.closedBecause;
   let healthy = false;
+  figures.holds(snapshot);
   if (distrust !== undefined) log(`closed: ${distrust}`);
   let around = troubleAround(surroundings, config.interface);
   for (const one of around) log(one);
@@ -95,6 +100,7 @@ export async function runAgent(
     await responder.listen(node.tunnelAddress).catch((error: Error) => log(`answering probes: ${error.message}`));
   };
   const onPass = (pass: PassReport) => {
+    figures.passed(pass);
     healthy = pass.applied !== undefined && pass.problem === undefined;
     refreshResponder();
     return outbox.send(pass, trouble(), load.latest());
@@ -105,6 +111,7 @@ export async function runAgent(
     self: await selfOf(paths, config),
     everyMs: driftEveryMs,
     report: onPass,
+    onPass: figures.looped,
     log,
   });
   if (snapshot !== undefined) reconciler.aimFor(snapshot);
@@ -120,13 +127,18 @@ export async function runAgent(
       isStopped: () => stop.aborted,
       // Told by `configure --master`, perhaps while this runs.
       address: async () => (await readConfig(paths)).master,
-      onOpen: () => outbox.sendAgain(trouble()),
+      onOpen: () => {
+        figures.masterIs(true);
+        outbox.sendAgain(trouble());
+      },
+      onClosed: () => figures.masterIs(false),
       onTrust: (version, jws) => {
         trust = { version, jws };
         refreshResponder();
       },
       onSnapshot: (next) => {
         snapshot = next;
+        figures.holds(next);
         reconciler.aimFor(next);
       },
       onBundles: (next) => {
@@ -144,7 +156,11 @@ export async function runAgent(
   );
   following.catch((error: Error) => log(error.message));
   const looking = setInterval(() => lookAround().catch((error: Error) => log(error.message)), lookAroundEveryMs);
+  const place = config.metrics === undefined ? undefined : parseLoopback(config.metrics);
+  const shown = place && serveFigures(place, figures);
+  if (shown !== undefined) log(`figures are at ${shown.url}metrics`);
   await reconciler.run();
+  shown?.stop();
   clearInterval(looking);
   clearTimeout(arrival);
   responder.close();

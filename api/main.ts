@@ -90,17 +90,26 @@ program
   })
   .option('--node <name>', 'the node this machine is: its devices reach the API through the tunnel', reader(Name))
   .option('--commit-batch <acts>', 'how many acts may share one wait for the disk; 1 gives each its own', readBatch)
-  .option(
-    '--webhook-allow <subnet>',
-    'a subnet of receivers of webhooks that is not public; may be repeated',
-    readSubnets,
+  .addOption(
+    new Option('--webhook-allow <subnet>', 'a subnet of receivers of webhooks that is not public; may be repeated')
+      .argParser(readSubnets)
+      .env('POSTERN_WEBHOOK_ALLOW'),
   )
-  .option('--webhook-ca <file>', 'certificates (PEM) of authorities that receivers of webhooks may show, too')
-  .option('--metrics <host:port>', 'serve figures for Prometheus there too, without a token; loopback only', readLocal)
+  .addOption(
+    new Option('--webhook-ca <file>', 'certificates (PEM) of authorities that receivers of webhooks may show, too').env(
+      'POSTERN_WEBHOOK_CA',
+    ),
+  )
+  .addOption(
+    new Option('--metrics <host:port>', 'serve figures for Prometheus there too, without a token; loopback only')
+      .argParser(readLocal)
+      .env('POSTERN_METRICS'),
+  )
   .addOption(
     new Option('--log-level <level>', 'the least that is logged')
       .choices(['trace', 'debug', 'info', 'warn', 'error'])
-      .default('info'),
+      .default('info')
+      .env('POSTERN_LOG_LEVEL'),
   )
   .action(async (options: ServeOptions) => {
     const { stateDir, listen, node, commitBatch: batchSize, metrics, webhookAllow, webhookCa, logLevel } = options;
@@ -190,9 +199,10 @@ function readLocal(text: string): ListenAddress {
 }
 
 function readSubnets(text: string, earlier: string[] = []): string[] {
-  const why = subnetProblem(text);
+  const subnets = text.split(',');
+  const why = subnets.map(subnetProblem).find((problem) => problem !== undefined);
   if (why !== undefined) throw new InvalidArgumentError(why);
-  return [...earlier, text];
+  return [...earlier, ...subnets];
 }
 
 function readFiles(text: string, earlier: { name: string; path: string }[] = []): { name: string; path: string }[] {

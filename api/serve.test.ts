@@ -18,7 +18,9 @@ import {
   removeStateDirs,
   run,
   type ServingProcess,
+  serveArguments,
   serving,
+  start,
 } from './test-kit/processes.ts';
 
 /** The real program behind TLS, as nodes and devices meet it. */
@@ -136,6 +138,28 @@ describe('serve', () => {
     const { status, log } = await second.stop();
     expect(status).toBe(0);
     expect(log).toContain('"msg":"stopped"');
+  });
+
+  test('shows figures on the machine itself without a token, where its environment says', async () => {
+    const other = await newInstallation();
+    const probe = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() });
+    const place = `127.0.0.1:${probe.port}`;
+    await probe.stop(true);
+    const child = start(serveArguments(other.stateDir, '127.0.0.1:0'), ['env', `POSTERN_METRICS=${place}`]);
+    const second = await serving(other.stateDir, undefined, child);
+    const figures = await (await fetch(`http://${place}/metrics`)).text();
+    expect(figures).toContain('postern_users{state="enabled"} 1\n');
+    expect(figures).toContain('postern_revision 1\n');
+    const { log } = await second.stop();
+    expect(log).toContain(`"metrics":"http://${place}/"`);
+  });
+
+  test.each([
+    ['figures for everybody', ['--metrics', '0.0.0.0:9587']],
+    ['a log that nobody knows', ['--log-level', 'loud']],
+  ])('refuses %s', async (_, argv) => {
+    const { status, stderr } = await run(['serve', '--state-dir', made.stateDir, ...argv]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining(argv[0] ?? '')]);
   });
 
   test('says so when its port is taken', async () => {

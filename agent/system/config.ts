@@ -6,6 +6,7 @@ import { SigningKey, Thumbprint } from '#contract/key.ts';
 import { Name } from '#contract/name.ts';
 import { InterfaceName } from '#contract/network.ts';
 import { signedTypes } from '#contract/trust.ts';
+import { parseLoopback } from '../formats/loopback.ts';
 import { generatePrivateKey, publicKeyOf } from '../formats/wireguard-key.ts';
 import { makePrivateDirectory, readFileIfPresent, writeFileAtomically } from './files.ts';
 
@@ -39,6 +40,13 @@ export const AgentConfig = v.object({
   root: Thumbprint,
   interface: InterfaceName,
   listenPort: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
+  /** Where figures are shown, on this machine alone; nowhere when absent. */
+  metrics: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => parseLoopback(text) !== undefined, 'must be on this machine alone, such as 127.0.0.1:9586'),
+    ),
+  ),
 });
 export type AgentConfig = v.InferOutput<typeof AgentConfig>;
 

@@ -11,6 +11,8 @@ export type Follow = {
   now: () => Date;
   /** The master can be reached, for the first time or again. */
   onOpen: () => void;
+  /** It cannot be reached any more. */
+  onClosed: () => void;
   /** The list of keys, verified, as it was signed. */
   onTrust: (version: number, jws: string) => void;
   /** A verified snapshot, newer than or the same as the one before. */
@@ -53,6 +55,7 @@ export async function followMaster(follow: Follow, cached: Snapshot | undefined,
       lastReason = reason;
       if (isRefusal(error)) follow.onProblem(reason);
     }
+    follow.onClosed();
     await Bun.sleep(delay * (0.5 + Math.random()));
     delay = Math.min(delay * 2, retryMs.most);
   }

@@ -35,8 +35,15 @@ const hint = Buffer.from(JSON.stringify({ hint: 'probe' } satisfies Hint));
 
 type Asker = { publicKey: string; bundle: CachedBundle | undefined };
 
-/** `onArrival` is called at the first probe of a device, and when one comes back after a long silence. */
-export function openResponder(log: (line: string) => void, onArrival: () => void): Responder {
+/**
+ * `onArrival` is called at the first probe of a device, and when one comes back after a long silence; `onAnswer` for each
+ * probe that is answered.
+ */
+export function openResponder(
+  log: (line: string) => void,
+  onArrival: () => void,
+  onAnswer: () => void = () => {},
+): Responder {
   let known: Known | undefined;
   let askers: ReadonlyMap<Ipv4, Asker> = new Map();
   let bound: { address: Ipv4; udp: Socket; tcp: Server } | undefined;
@@ -58,7 +65,9 @@ export function openResponder(log: (line: string) => void, onArrival: () => void
     if (now - (lastProbes.get(address)?.at ?? Number.NEGATIVE_INFINITY) > rememberAskerMs) onArrival();
     lastProbes.set(address, { port, at: now });
     const answer = probeAnswer(message, known, asker);
-    if (answer !== undefined) udp.send(answer, port, address);
+    if (answer === undefined) return;
+    udp.send(answer, port, address);
+    onAnswer();
   };
 
   const close = () => {
