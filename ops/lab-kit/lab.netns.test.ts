@@ -205,14 +205,15 @@ describe.skipIf(unavailable !== undefined)('a lab that is killed', () => {
     const { logs, hosts, inside } = JSON.parse(new TextDecoder().decode(value));
     const networks = hosts.map((pid: number) => readlinkSync(`/proc/${pid}/ns/net`));
     expect(inside.length).toBeGreaterThanOrEqual(2);
+    // Held by process: the kernel gives the number of a namespace that is gone to the next that anybody makes.
+    const holders = readdirSync('/proc').filter((pid) => networks.includes(networkOf(pid)));
 
     child.kill('SIGKILL');
     await child.exited;
     const gone = (pid: number) => networkOf(`${pid}`) === undefined;
     for (let waited = 0; waited < 3_000 && ![...hosts, ...inside].every(gone); waited += 20) await Bun.sleep(20);
     expect([...hosts, ...inside].filter((pid: number) => !gone(pid))).toEqual([]);
-    const inUse = readdirSync('/proc').map((pid) => networkOf(pid));
-    expect(networks.filter((network: string) => inUse.includes(network))).toEqual([]);
+    expect(holders.filter((pid) => networks.includes(networkOf(pid)))).toEqual([]);
     expect(await complete(['ip', '-br', 'link'])).toEqual(links);
     rmSync(logs, { recursive: true });
   });
