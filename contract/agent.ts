@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { PublicKey } from './key.ts';
 import { Count } from './name.ts';
+import { Outage } from './outage.ts';
+import { VrrpState } from './probe.ts';
 import { Version } from './snapshot.ts';
 
 /** What the master pushes over the agent's WebSocket: only that there is something newer. The body is fetched. */
@@ -20,6 +22,17 @@ export const PeerObservation = v.object({
 });
 export type PeerObservation = v.InferOutput<typeof PeerObservation>;
 
+/** An outage as a device has seen it; `publicKey` is the device's. */
+export const ReportedOutage = v.strictObject({ publicKey: PublicKey, ...Outage.entries });
+export type ReportedOutage = v.InferOutput<typeof ReportedOutage>;
+
+/** Whether a node counts, and why it does not, in words. */
+export const NodeHealth = v.object({
+  healthy: v.boolean(),
+  reasons: v.pipe(v.array(v.pipe(v.string(), v.maxLength(300))), v.maxLength(20)),
+});
+export type NodeHealth = v.InferOutput<typeof NodeHealth>;
+
 export const Load = v.object({ cpu: v.number(), memoryUsedBytes: Count, memoryTotalBytes: Count });
 export type Load = v.InferOutput<typeof Load>;
 
@@ -33,6 +46,10 @@ export const AgentReport = v.strictObject({
   problem: v.optional(v.pipe(v.string(), v.maxLength(1000))),
   peers: v.optional(v.pipe(v.array(PeerObservation), v.maxLength(20_000))),
   load: v.optional(Load),
+  vrrp: v.optional(VrrpState),
+  vip: v.optional(v.boolean()),
+  health: v.optional(NodeHealth),
+  outages: v.optional(v.pipe(v.array(ReportedOutage), v.maxLength(1_000))),
 });
 export type AgentReport = v.InferOutput<typeof AgentReport>;
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { PublicKey } from './key.ts';
 import { Count, DisplayName, Name, Timestamp } from './name.ts';
-import { Cidr, Ipv4 } from './network.ts';
+import { Cidr, DnsName, Ipv4 } from './network.ts';
 import { RosterNode } from './roster.ts';
 
 /** A network this device may reach, and the nodes that lead to it. The other devices appear as one called `devices`. */
@@ -23,6 +23,11 @@ export const Bundle = v.object({
   nodes: v.array(RosterNode),
   networks: v.array(BundleNetwork),
   persistentKeepaliveSeconds: Count,
+  /** The address that moves between the nodes. Names of the internal domain are asked for there. */
+  vip: v.exactOptional(Ipv4),
+  domain: v.exactOptional(DnsName),
+  /** The certificate (PEM) of the authority for names of the internal domain. */
+  authority: v.exactOptional(v.string()),
   /** How devices reach the master. Heeded in a new epoch alone: the master may have moved, and can tell only so. */
   master: v.optional(v.string()),
 });

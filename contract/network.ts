@@ -42,6 +42,17 @@ export const Endpoint = v.pipe(
 );
 export type Endpoint = v.InferOutput<typeof Endpoint>;
 
+export const DnsName = v.pipe(
+  v.string(),
+  v.maxLength(253),
+  v.regex(
+    /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    'must be a lower-case DNS name of at least two labels, such as gitlab.corp.internal',
+  ),
+  v.examples(['gitlab.corp.internal']),
+);
+export type DnsName = v.InferOutput<typeof DnsName>;
+
 /** A Linux interface name: 1 to 15 characters, never starting with a dash (it would read as an option). */
 export const InterfaceName = v.pipe(
   v.string(),

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { NetworkName } from './admin.ts';
 import { Name } from './name.ts';
-import { InterfaceName, Ipv4 } from './network.ts';
+import { DnsName, InterfaceName, Ipv4 } from './network.ts';
 
 /** Services, and ports that are closed to the public: lines of the policy, as things that admins add and remove. */
 
@@ -18,16 +18,6 @@ export const TransportPort = v.pipe(
   v.string(),
   v.regex(new RegExp(`^(?:tcp|udp)/${port}$`), 'must be a port such as tcp/5432 or udp/8000-8100'),
   v.examples(['tcp/5432']),
-);
-
-export const DnsName = v.pipe(
-  v.string(),
-  v.maxLength(253),
-  v.regex(
-    /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
-    'must be a lower-case DNS name of at least two labels, such as gitlab.corp.internal',
-  ),
-  v.examples(['gitlab.corp.internal']),
 );
 
 /** With `front`, devices see tcp/443 in the place of the first port, at `frontAddress`. `roles` may reach it. */

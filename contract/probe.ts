@@ -11,9 +11,15 @@ export const probeBytes = 512;
 export const ProbeRequest = v.object({ nonce: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)) });
 export type ProbeRequest = v.InferOutput<typeof ProbeRequest>;
 
+/** What VRRP says of a node, and `DEAD` where no VRRP process lives to say anything. */
+export const VrrpState = v.picklist(['MASTER', 'BACKUP', 'FAULT', 'DEAD']);
+export type VrrpState = v.InferOutput<typeof VrrpState>;
+
 /**
  * `bundleRevision` is the asker's, found by the source address inside the tunnel; `trustVersion` that of the list of
- * keys which this node can give.
+ * keys which this node can give. `vip`: the address that moves is really on this node's tunnel interface; `sees` names
+ * the node that it sees holding it, itself included. `unreachable` are networks that this node should lead to and cannot.
+ * A node that is alone, or has no mesh, leaves out what there is nothing to say of.
  */
 export const ProbeAnswer = v.object({
   nonce: ProbeRequest.entries.nonce,
@@ -23,6 +29,12 @@ export const ProbeAnswer = v.object({
   bundleRevision: Count,
   trustVersion: v.exactOptional(Count),
   healthy: v.boolean(),
+  vrrp: v.exactOptional(VrrpState),
+  vip: v.exactOptional(v.boolean()),
+  sees: v.exactOptional(Name),
+  priority: v.exactOptional(Count),
+  draining: v.exactOptional(v.boolean()),
+  unreachable: v.exactOptional(v.array(Name)),
 });
 export type ProbeAnswer = v.InferOutput<typeof ProbeAnswer>;
 

@@ -19,12 +19,23 @@ export const RosterDevice = v.object({
 });
 export type RosterDevice = v.InferOutput<typeof RosterDevice>;
 
-/** A machine that terminates tunnels. A higher priority is preferred. */
+/**
+ * A node's place in the mesh that joins the nodes: the key and the address of its interface there. One without endpoints
+ * is behind NAT; it calls the others.
+ */
+export const NodeMesh = v.object({ publicKey: PublicKey, address: Ipv4, endpoints: v.array(Endpoint) });
+export type NodeMesh = v.InferOutput<typeof NodeMesh>;
+
+/**
+ * A machine that terminates tunnels. A higher priority is preferred. `draining`: devices leave it and do not come to it.
+ */
 export const RosterNode = v.object({
   name: Name,
   publicKey: PublicKey,
   endpoints: v.array(Endpoint),
   tunnelAddress: Ipv4,
   priority: Count,
+  mesh: v.exactOptional(NodeMesh),
+  draining: v.exactOptional(v.boolean()),
 });
 export type RosterNode = v.InferOutput<typeof RosterNode>;

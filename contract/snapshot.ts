@@ -1,8 +1,16 @@
 import * as v from 'valibot';
 import { Count, Name, Timestamp } from './name.ts';
-import { Cidr, Ipv4, PortNumber } from './network.ts';
+import { Cidr, DnsName, Ipv4, PortNumber } from './network.ts';
 import { Front, PolicyInForce } from './policy.ts';
 import { RosterDevice, RosterNode, RosterUser } from './roster.ts';
+
+/** The mesh that joins the nodes: its subnet, and how often the active one is heard there (VRRP's advertisements). */
+export const Mesh = v.object({ cidr: Cidr, advertMilliseconds: Count });
+export type Mesh = v.InferOutput<typeof Mesh>;
+
+/** The internal domain, and the resolvers that nodes ask for all else; none when there are no others to ask. */
+export const Dns = v.object({ domain: DnsName, upstreams: v.array(Ipv4) });
+export type Dns = v.InferOutput<typeof Dns>;
 
 /**
  * Policy and roster, numbered: everything a node needs to be what it should be. Travels as a compact JWS
@@ -22,6 +30,8 @@ export const Snapshot = v.object({
   policy: PolicyInForce,
   fronts: v.array(Front),
   vip: v.exactOptional(Ipv4),
+  mesh: v.exactOptional(Mesh),
+  dns: v.exactOptional(Dns),
   api: v.exactOptional(v.object({ node: Name, port: PortNumber })),
 });
 export type Snapshot = v.InferOutput<typeof Snapshot>;

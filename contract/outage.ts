@@ -1,0 +1,19 @@
+import * as v from 'valibot';
+import { Count, Name, Timestamp } from './name.ts';
+
+/** Why a device changed nodes. `silent`: no answer; `passive`: another node is the active one. */
+export const SwitchCause = v.picklist(['silent', 'unhealthy', 'draining', 'passive', 'unreachable-network']);
+export type SwitchCause = v.InferOutput<typeof SwitchCause>;
+
+/**
+ * A device's change from one node to another, as it was felt there. `gapMilliseconds`: from the last packet that came
+ * before to the first that came after.
+ */
+export const Outage = v.strictObject({
+  at: Timestamp,
+  from: Name,
+  to: Name,
+  cause: SwitchCause,
+  gapMilliseconds: Count,
+});
+export type Outage = v.InferOutput<typeof Outage>;
