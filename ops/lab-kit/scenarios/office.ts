@@ -40,7 +40,7 @@ export async function machineAtHome(lab: Lab, { home }: Pick<Office, 'home'>, na
   return machine(lab, home, name, '192.168.1');
 }
 
-export async function machineInCafe(lab: Lab, { cafe }: Office, name: string): Promise<Host> {
+export async function machineInCafe(lab: Lab, { cafe }: Pick<Office, 'cafe'>, name: string): Promise<Host> {
   return machine(lab, cafe, name, '10.0.0');
 }
 

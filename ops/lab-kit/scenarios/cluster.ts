@@ -1,0 +1,73 @@
+import * as v from 'valibot';
+import { NodeResource } from '#contract/admin.ts';
+import type { Host } from '../host.ts';
+import type { Lab } from '../lab.ts';
+import { expect } from '../scenario.ts';
+import { type ClusterWorld, lan, type NodePlace, openClusterWorld } from './cluster-world.ts';
+import * as product from './product.ts';
+import { agentOn, startAgent, until } from './restore-world.ts';
+
+/** The installed product on several nodes. */
+export type Cluster = { world: ClusterWorld; master: product.Master; admin: string };
+
+/** The intranet is reached as it is; the wiki by its name, through the nodes' own web server. */
+export function clusterPolicy(nodes: readonly { name: string }[]): string {
+  const gateways = nodes.map(({ name }) => `${name} dev ${lan.device}`).join(', ');
+  return [
+    'role admin',
+    'role developer',
+    `network internal = ${lan.cidr} via ${gateways}`,
+    `service intranet = ${lan.intranet} tcp/80, tcp/7000`,
+    `service wiki     = ${lan.wiki} tcp/80 name wiki.corp.internal front https`,
+    'allow everyone -> intranet, wiki',
+    'allow admin -> internal',
+    '',
+  ].join('\n');
+}
+
+/** Three nodes and the policy above, in force on all of them. `nodes` may be fewer. */
+export async function openCluster(lab: Lab, options: { nodes?: number } = {}): Promise<Cluster> {
+  const world = await openClusterWorld(lab, options);
+  const master = await installCluster(world);
+  await putPolicy(master, clusterPolicy(world.nodes));
+  const admin = await product.makeUser(master, 'ana@example.com', 'admin');
+  return { world, master, admin };
+}
+
+/** `ops/up` on n1, and the others join it. */
+export async function installCluster({ nodes }: ClusterWorld): Promise<product.Master> {
+  const [first, ...others] = nodes;
+  expect(first !== undefined, () => 'a cluster needs a node');
+  await product.up(first.host, '--endpoint', first.address);
+  const master = await product.masterOn(first.host);
+  for (const node of others) await admit(master, node);
+  return master;
+}
+
+/** Makes a machine a node. */
+async function admit(master: product.Master, { name, host, address }: NodePlace): Promise<void> {
+  const { rootThumbprint } = JSON.parse(await master.node.must(['cat', `${product.stateDir}/init.json`]));
+  const Keys = v.object({ publicKey: v.string(), agentKey: v.string() });
+  const keys = v.parse(Keys, JSON.parse(await agentOn(host, 'init')));
+  await master.owner.ask(NodeResource, 'POST', '/v1/nodes', { name, ...keys, endpoints: [`${address}:51820`] });
+  await agentOn(host, 'configure', '--node', name, '--master', master.url, '--root', rootThumbprint);
+  startAgent(host);
+}
+
+/** Puts a document in force, and waits until it is on every node. */
+export async function putPolicy({ owner }: product.Master, document: string): Promise<void> {
+  const { etag } = await owner.call('GET', '/v1/policy');
+  const { status, text } = await owner.call('PUT', '/v1/policy', { document }, { 'if-match': etag ?? '' });
+  expect(status === 200, () => `PUT /v1/policy answered ${status}: ${text.slice(0, 2_000)}\n${document}`);
+  const Changed = v.object({ convergence: v.object({ revision: v.number() }) });
+  const { convergence } = v.parse(Changed, JSON.parse(text));
+  await until('the policy is in force on every node', async () => {
+    const { items } = (await owner.ask(v.object({ items: v.array(NodeResource) }), 'GET', '/v1/nodes')).body;
+    return items.every(({ applied, problem }) => problem === null && (applied?.revision ?? 0) >= convergence.revision);
+  });
+}
+
+/** A person's device joins by hand. */
+export function joinCluster({ master, admin }: Cluster, host: Host): Promise<product.Joined> {
+  return product.joinByHand(master, host, admin);
+}
