@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { NodeResource } from '#contract/admin.ts';
+import { Caller } from '../caller.ts';
 import type { Host } from '../host.ts';
 import type { Lab } from '../lab.ts';
 import { expect } from '../scenario.ts';
@@ -8,7 +9,14 @@ import * as product from './product.ts';
 import { agentOn, startAgent, until } from './restore-world.ts';
 
 /** The installed product on several nodes. */
-export type Cluster = { world: ClusterWorld; master: product.Master; admin: string };
+export type Cluster = {
+  world: ClusterWorld;
+  master: product.Master;
+  /** The user whose devices join. */
+  admin: string;
+  /** A command of the operator's, typed on the master. */
+  postern(...words: readonly string[]): Promise<void>;
+};
 
 /** The intranet is reached as it is; the wiki by its name, through the nodes' own web server. */
 export function clusterPolicy(nodes: readonly { name: string }[]): string {
@@ -31,15 +39,19 @@ export async function openCluster(lab: Lab, options: { nodes?: number } = {}): P
   const master = await installCluster(world);
   await putPolicy(master, clusterPolicy(world.nodes));
   const admin = await product.makeUser(master, 'ana@example.com', 'admin');
-  return { world, master, admin };
+  const postern = async (...words: readonly string[]) => void (await master.node.must(['postern', ...words]));
+  return { world, master, admin, postern };
 }
 
 /** `ops/up` on n1, and the others join it. */
-export async function installCluster({ nodes }: ClusterWorld): Promise<product.Master> {
+export async function installCluster({ internet, nodes }: ClusterWorld): Promise<product.Master> {
   const [first, ...others] = nodes;
   expect(first !== undefined, () => 'a cluster needs a node');
   await product.up(first.host, '--endpoint', first.address);
-  const master = await product.masterOn(first.host);
+  const installed = await product.masterOn(first.host);
+  // The owner calls from outside, and goes on when n1 dies.
+  const token = (await first.host.must(['cat', `${product.stateDir}/owner.token`])).trim();
+  const master = { ...installed, owner: new Caller(internet, installed.url, token) };
   for (const node of others) await admit(master, node);
   return master;
 }
@@ -52,6 +64,12 @@ async function admit(master: product.Master, { name, host, address }: NodePlace)
   await master.owner.ask(NodeResource, 'POST', '/v1/nodes', { name, ...keys, endpoints: [`${address}:51820`] });
   await agentOn(host, 'configure', '--node', name, '--master', master.url, '--root', rootThumbprint);
   startAgent(host);
+}
+
+/** Starts again what runs on a node, as its machine does when it comes up. */
+export async function startNode({ name, host, address }: NodePlace): Promise<void> {
+  if (name === 'n1') await product.up(host, '--endpoint', address);
+  else startAgent(host);
 }
 
 /** Puts a document in force, and waits until it is on every node. */

@@ -13,7 +13,7 @@ export async function reboot(node: Host): Promise<void> {
 
 /** Interfaces, rules, sets and connections of ours, and /run, as after the power was off. */
 export async function forgetKernelState(node: Host): Promise<void> {
-  await node.run(['ip', 'link', 'del', 'wg0']);
+  for (const name of ['wg0', 'wg-mesh']) await node.run(['ip', 'link', 'del', name]);
   for (const restore of ['iptables-restore', 'ip6tables-restore']) await node.must([restore], { stdin: emptyTables });
   await node.must(['ipset', 'destroy']);
   await node.must(['conntrack', '-F']);
