@@ -115,7 +115,7 @@ command('teardown', 'remove the tunnel, the rules and the sets; keys and cache s
   const config = await readConfig(paths);
   const alone = await beAlone(paths.socket);
   const { system, wireguard } = openSystem(paths, config);
-  await tearDown(system, wireguard, config.interface);
+  await tearDown(system, wireguard, config.interface, paths.services);
   alone.close();
 });
 

@@ -5,6 +5,7 @@ import { publicKeyOf } from './formats/wireguard-key.ts';
 import { createOutbox } from './outbox.ts';
 import { type Surroundings, troubleAround } from './plan/surroundings.ts';
 import { createReconciler, type PassReport } from './reconcile.ts';
+import { openSupervisor } from './services/supervise.ts';
 import { beAlone } from './system/alone.ts';
 import { openCache } from './system/cache.ts';
 import { runCommand } from './system/command.ts';
@@ -61,6 +62,7 @@ export async function runAgent(
     now: () => new Date(),
   });
   const load = watchLoad();
+  const supervisor = openSupervisor({ run: runCommand, directory: paths.services, log });
   const figures = newFigures(() => new Date());
   let arrival: Timer | undefined;
   const onArrival = () => {
@@ -83,7 +85,8 @@ export async function runAgent(
   let around = troubleAround(surroundings, config.interface);
   for (const one of around) log(one);
   /** What keeps the newest snapshot from being taken, and what others do to our packets. */
-  const trouble = () => [distrust, ...around].filter((one) => one !== undefined).join('; ') || undefined;
+  const trouble = () =>
+    [distrust, ...around, ...supervisor.problems()].filter((one) => one !== undefined).join('; ') || undefined;
   const lookAround = async () => {
     const seen = troubleAround(await observeSurroundings(runCommand), config.interface);
     if (seen.join() === around.join()) return;
@@ -165,5 +168,6 @@ export async function runAgent(
   clearTimeout(arrival);
   responder.close();
   load.stop();
+  supervisor.stop();
   alone.close();
 }

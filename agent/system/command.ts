@@ -14,6 +14,9 @@ export const packageOf: Readonly<Record<string, string>> = {
   'iptables-restore': 'iptables',
   'ip6tables-save': 'iptables',
   'ip6tables-restore': 'iptables',
+  keepalived: 'keepalived',
+  nginx: 'nginx-light',
+  dnsmasq: 'dnsmasq-base',
 };
 
 export class CommandError extends Error {

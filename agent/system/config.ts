@@ -24,6 +24,7 @@ export function agentPaths(stateDirectory: string) {
     highWater: `${directory}/high-water.json`,
     journal: `${directory}/found.json`,
     socket: `${directory}/run.sock`,
+    services: `${directory}/services`,
   };
 }
 export type AgentPaths = ReturnType<typeof agentPaths>;
