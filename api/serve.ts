@@ -18,6 +18,7 @@ import { masterPaths } from './state/layout.ts';
 import { liveCredentials } from './state/live.ts';
 import type { LoadedState } from './state/load.ts';
 import { superseded } from './store/lives.ts';
+import { furnishMesh } from './store/network-settings.ts';
 import type { Store } from './store/open.ts';
 import { committedVersion, recordApiPlace } from './store/settings.ts';
 import { receiversOf } from './webhooks/receivers.ts';
@@ -165,6 +166,7 @@ export function serve(
   // Only now: who cannot listen has no business with the database.
   const figures = metrics === undefined ? undefined : serveMetrics(metrics, master.metrics);
   if (figures !== undefined) log.info({ metrics: figures.url }, `figures are at ${figures.url}metrics`);
+  if (superseded(state.store) === undefined) furnishMesh(state.store, new Date());
   keepApiPlace(state.store, { ...listen, port: server.port ?? listen.port }, node);
   const machines = letMachinesGo(master);
   const backups = keepBackups(stateDir, log);

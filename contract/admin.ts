@@ -4,6 +4,8 @@ import { PublicKey, SigningKey } from './key.ts';
 import { Count, DisplayName, Email, Id, Moment, Name, Timestamp } from './name.ts';
 import { Cidr, Endpoint, InterfaceName, Ipv4 } from './network.ts';
 import { Gateway } from './policy.ts';
+import { VrrpState } from './probe.ts';
+import { NodeMesh } from './roster.ts';
 import { Version } from './snapshot.ts';
 
 /** The resources that admins see and change. Requests are strict: an unknown field is an error, not ignored. */
@@ -143,26 +145,45 @@ export const NewNetwork = v.strictObject({
 });
 export type NewNetwork = v.InferOutput<typeof NewNetwork>;
 
-/** `connected` says whether the node's agent holds its channel now. */
+/**
+ * `connected` says whether the node's agent holds its channel now. What the agent said at `seenAt` stands in `vrrp`, `vip`
+ * (it holds the address that moves), `healthy`, and `reasons`, why it is not; null is what it has not said.
+ */
 export const NodeResource = v.object({
   name: Name,
   publicKey: PublicKey,
   endpoints: v.array(Endpoint),
   tunnelAddress: Ipv4,
   priority: Count,
+  mesh: v.nullable(NodeMesh),
+  draining: v.boolean(),
   connected: v.boolean(),
   applied: v.nullable(Version),
   problem: v.nullable(v.string()),
+  vrrp: v.nullable(VrrpState),
+  vip: v.nullable(v.boolean()),
+  healthy: v.nullable(v.boolean()),
+  reasons: v.array(v.string()),
   seenAt: v.nullable(Timestamp),
 });
 export type NodeResource = v.InferOutput<typeof NodeResource>;
+
+export const NodeEndpoints = v.pipe(v.array(Endpoint), v.minLength(1), v.maxLength(8));
+export const NodePriority = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(254));
+/** None for a node behind NAT, which calls the others. */
+export const MeshEndpoints = v.pipe(v.array(Endpoint), v.maxLength(8));
+
+/** A node's own half of its place in the mesh. Its endpoints there stay as they are when they are absent. */
+export const NewMesh = v.strictObject({ publicKey: PublicKey, endpoints: v.optional(MeshEndpoints) });
+export type NewMesh = v.InferOutput<typeof NewMesh>;
 
 export const NewNode = v.strictObject({
   name: Name,
   publicKey: PublicKey,
   agentKey: SigningKey,
-  endpoints: v.pipe(v.array(Endpoint), v.minLength(1), v.maxLength(8)),
-  priority: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(254))),
+  endpoints: NodeEndpoints,
+  priority: v.optional(NodePriority),
+  mesh: v.optional(NewMesh),
 });
 export type NewNode = v.InferOutput<typeof NewNode>;
 

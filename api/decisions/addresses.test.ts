@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { numberToIpv4 } from '#contract/network.ts';
-import { poolPlan, poolProblem } from './addresses.ts';
+import { ipv4ToNumber, numberToIpv4 } from '#contract/network.ts';
+import { meshAddress, poolPlan, poolProblem } from './addresses.ts';
 
 const shown = ({ first, last }: { first: number; last: number }) => `${numberToIpv4(first)}-${numberToIpv4(last)}`;
 
@@ -13,6 +13,13 @@ describe('poolPlan', () => {
   ])('%s gives nodes %s and devices %s', (pool, nodes, devices) => {
     const plan = poolPlan(pool);
     expect([shown(plan.nodes), shown(plan.devices)]).toEqual([nodes, devices]);
+    expect(ipv4ToNumber(plan.vip)).toBe(plan.nodes.first - 1);
+  });
+
+  test('a node has the same place in the mesh, the last one too', () => {
+    const { nodes } = poolPlan('10.91.64.0/18');
+    const places = [nodes.first, nodes.last].map((address) => meshAddress('10.213.7.0/24', '10.91.64.0/18', address));
+    expect(places).toEqual(['10.213.7.2', '10.213.7.63']);
   });
 
   test.each([

@@ -22,8 +22,8 @@ export function nodeRoutes(master: Master) {
     ...node,
     connected: fleet.isConnected(node.name),
   });
-  const etagOfNode = ({ connected, applied, problem, seenAt, ...node }: NodeResource) =>
-    etagOf(node, { connected, applied, problem, seenAt });
+  const etagOfNode = ({ connected, applied, problem, vrrp, vip, healthy, reasons, seenAt, ...node }: NodeResource) =>
+    etagOf(node, { connected, applied, problem, vrrp, vip, healthy, reasons, seenAt });
 
   return new Elysia()
     .use(adminArea(master))

@@ -1,12 +1,13 @@
 import type { BundleContent, BundleNetwork } from '#contract/bundle.ts';
 import { numberToIpv4 } from '#contract/network.ts';
 import { Bundles } from '#policies/desired/bundle.ts';
+import { poolPlan } from '../decisions/addresses.ts';
 import { sha256Hex } from '../formats/hash.ts';
 import { allFronts } from './fronts.ts';
 import { rosterNodes } from './nodes.ts';
 import { planned, type Store } from './open.ts';
 import { outlineInForce, policyInForce } from './policies.ts';
-import { grantedAt, readPool } from './settings.ts';
+import { grantedAt, readSettings } from './settings.ts';
 
 /** Whose bundles a change can touch. */
 export type BundleScope = 'all' | { userId: string } | { deviceId: string };
@@ -82,15 +83,14 @@ type BundlesNow = { readonly contents: Bundles; digestOf(device: Described): str
 const remembered = new WeakMap<Store, BundlesNow & { key: string }>();
 
 function bundlesNow(store: Store): BundlesNow {
-  const pool = readPool(store);
-  const nodes = rosterNodes(store);
+  const around = aroundBundles(store);
   const at = grantedAt(store);
-  const key = JSON.stringify([policyInForce(store).mark, at, pool, nodes]);
+  const key = JSON.stringify([policyInForce(store).mark, at, around]);
   const last = remembered.get(store);
   if (last?.key === key) return last;
 
-  const contents = new Bundles(outlineInForce(store), { pool, nodes, fronts: allFronts(store) }, Date.parse(at));
-  const around = sha256Hex(JSON.stringify([pool, nodes]));
+  const contents = new Bundles(outlineInForce(store), { ...around, fronts: allFronts(store) }, Date.parse(at));
+  const aroundDigest = sha256Hex(JSON.stringify(around));
   const known = new WeakMap<object, string>();
   const sharedDigest = (networks: readonly BundleNetwork[]): string => {
     const digest = known.get(networks) ?? sha256Hex(JSON.stringify(networks));
@@ -100,11 +100,22 @@ function bundlesNow(store: Store): BundlesNow {
   const digestOf = (device: Described): string => {
     const { publicKey, name, address } = device;
     const { shared, own } = contents.networkPartsOf(device, device);
-    return sha256Hex(JSON.stringify([publicKey, name, address, around, sharedDigest(shared), own]));
+    return sha256Hex(JSON.stringify([publicKey, name, address, aroundDigest, sharedDigest(shared), own]));
   };
   const memory = { key, contents, digestOf };
   remembered.set(store, memory);
   return memory;
+}
+
+/** What all bundles tell alike. */
+function aroundBundles(store: Store) {
+  const { pool, mesh, domain, authority } = readSettings(store);
+  return {
+    pool,
+    nodes: rosterNodes(store),
+    ...(mesh === null ? {} : { vip: poolPlan(pool).vip, domain }),
+    ...(authority === null ? {} : { authority }),
+  };
 }
 
 function devicesIn({ db }: Store, scope: BundleScope): DeviceRow[] {

@@ -11,6 +11,7 @@ import lives from './migrations/0006-lives.sql' with { type: 'text' };
 import policy from './migrations/0007-policy.sql' with { type: 'text' };
 import bundleDigests from './migrations/0008-bundle-digests.sql' with { type: 'text' };
 import webhooks from './migrations/0009-webhooks.sql' with { type: 'text' };
+import manyNodes from './migrations/0010-many-nodes.sql' with { type: 'text' };
 import { chainAudit } from './migrations/audit-chain.ts';
 import { policyToDocument } from './migrations/structured-policy.ts';
 
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
   [policy, policyToDocument],
   bundleDigests,
   webhooks,
+  manyNodes,
 ];
 
 /** Copies of the database as it was before a step up, of which the newest stay. */

@@ -1,10 +1,12 @@
-import type { NewNode } from '#contract/admin.ts';
+import type { NewMesh, NewNode } from '#contract/admin.ts';
 import type { AgentReport } from '#contract/agent.ts';
 import type { NodeList } from '#contract/lists.ts';
 import { numberToIpv4 } from '#contract/network.ts';
-import type { RosterNode } from '#contract/roster.ts';
+import type { VrrpState } from '#contract/probe.ts';
+import type { NodeMesh, RosterNode } from '#contract/roster.ts';
 import type { Version } from '#contract/snapshot.ts';
 import { linesNaming } from '#policies/desired/outline.ts';
+import { meshAddress } from '../decisions/addresses.ts';
 import { driftToNote, driftWindowMilliseconds } from '../decisions/drift.ts';
 import { inUse } from '../decisions/policy-resources.ts';
 import type { Result } from '../decisions/result.ts';
@@ -14,13 +16,18 @@ import { refreshBundles } from './bundles.ts';
 import { type Asked, type Page, readPage } from './listing.ts';
 import type { Store } from './open.ts';
 import { outlineInForce, textOfLines } from './policies.ts';
-import { currentVersion, raiseRevision } from './settings.ts';
+import { currentVersion, raiseRevision, readSettings, type Settings } from './settings.ts';
 
 /** A node as the master knows it; `agentKey` is the public key that its agent signs with. */
-export type StoredNode = RosterNode & {
+export type StoredNode = Required<Omit<RosterNode, 'mesh'>> & {
+  mesh: NodeMesh | null;
   agentKey: string;
   applied: Version | null;
   problem: string | null;
+  vrrp: VrrpState | null;
+  vip: boolean | null;
+  healthy: boolean | null;
+  reasons: string[];
   seenAt: string | null;
 };
 
@@ -31,18 +38,27 @@ type Row = {
   endpoints: string;
   tunnel_address: number;
   priority: number;
+  mesh_key: string | null;
+  mesh_endpoints: string;
+  draining: number;
+  vrrp: VrrpState | null;
+  vip: number | null;
+  healthy: number | null;
+  reasons: string;
   applied_epoch: number | null;
   applied_revision: number | null;
   problem: string | null;
   seen_at: string | null;
 };
 
-const columns =
-  'name, public_key, agent_key, endpoints, tunnel_address, priority, applied_epoch, applied_revision, problem, seen_at';
+const columns = `name, public_key, agent_key, endpoints, tunnel_address, priority, mesh_key, mesh_endpoints, draining, vrrp,
+  vip, healthy, reasons, applied_epoch, applied_revision, problem, seen_at`;
 
 const defaultPriority = 100;
 
-function toNode(row: Row): StoredNode {
+type Places = Pick<Settings, 'pool' | 'mesh'>;
+
+function toNode(row: Row, { pool, mesh }: Places): StoredNode {
   const { applied_epoch: epoch, applied_revision: revision } = row;
   return {
     name: row.name,
@@ -51,14 +67,29 @@ function toNode(row: Row): StoredNode {
     endpoints: JSON.parse(row.endpoints),
     tunnelAddress: numberToIpv4(row.tunnel_address),
     priority: row.priority,
+    mesh:
+      row.mesh_key === null || mesh === null
+        ? null
+        : {
+            publicKey: row.mesh_key,
+            address: meshAddress(mesh, pool, row.tunnel_address),
+            endpoints: JSON.parse(row.mesh_endpoints),
+          },
+    draining: row.draining === 1,
+    vrrp: row.vrrp,
+    vip: row.vip === null ? null : row.vip === 1,
+    healthy: row.healthy === null ? null : row.healthy === 1,
+    reasons: JSON.parse(row.reasons),
     applied: epoch === null || revision === null ? null : { epoch, revision },
     problem: row.problem,
     seenAt: row.seen_at,
   };
 }
 
-export function allNodes({ db }: Store): StoredNode[] {
-  return db.query<Row, []>(`SELECT ${columns} FROM nodes ORDER BY name`).all().map(toNode);
+export function allNodes(store: Store): StoredNode[] {
+  const rows = store.db.query<Row, []>(`SELECT ${columns} FROM nodes ORDER BY name`).all();
+  const settings = readSettings(store);
+  return rows.map((row) => toNode(row, settings));
 }
 
 export type NodeSort = NonNullable<NodeList['sort']>;
@@ -66,22 +97,25 @@ export type NodeSort = NonNullable<NodeList['sort']>;
 export function pageOfNodes(store: Store, asked: Asked<NodeSort>): Page<StoredNode> {
   const orders = { name: 'name', priority: 'priority' };
   const page = readPage<Row>(store, { columns, table: 'nodes', where: [], orders, id: 'name' }, asked);
-  return { ...page, rows: page.rows.map(toNode) };
+  const settings = readSettings(store);
+  return { ...page, rows: page.rows.map((row) => toNode(row, settings)) };
 }
 
-export function findNode({ db }: Store, name: string): StoredNode | undefined {
-  const row = db.query<Row, [string]>(`SELECT ${columns} FROM nodes WHERE name = ?`).get(name);
-  return row === null ? undefined : toNode(row);
+export function findNode(store: Store, name: string): StoredNode | undefined {
+  const row = store.db.query<Row, [string]>(`SELECT ${columns} FROM nodes WHERE name = ?`).get(name);
+  return row === null ? undefined : toNode(row, readSettings(store));
 }
 
 /** The nodes as everybody may see them. */
 export function rosterNodes(store: Store): RosterNode[] {
-  return allNodes(store).map(({ name, publicKey, endpoints, tunnelAddress, priority }) => ({
+  return allNodes(store).map(({ name, publicKey, endpoints, tunnelAddress, priority, mesh, draining }) => ({
     name,
     publicKey,
     endpoints,
     tunnelAddress,
     priority,
+    ...(mesh === null ? {} : { mesh }),
+    ...(draining ? { draining } : {}),
   }));
 }
 
@@ -96,13 +130,15 @@ export function addNode(store: Store, node: NewNode, actor: string, now: Date): 
          UNION ALL SELECT 1 FROM devices WHERE public_key = $publicKey OR credential_key = $agentKey`,
       )
       .get({ publicKey: node.publicKey, agentKey: node.agentKey });
-    if (keyTaken !== null) return { ok: false, reason: 'key-taken' };
+    const meshKey = node.mesh?.publicKey ?? null;
+    if (keyTaken !== null || isMeshKeyTaken(store, meshKey, node)) return { ok: false, reason: 'key-taken' };
     const address = freeNodeAddress(store);
     if (address === undefined) return { ok: false, reason: 'pool-exhausted', detail: 'No address is left for nodes.' };
     const { revision } = raiseRevision(store, now);
     db.query(
-      `INSERT INTO nodes (name, public_key, agent_key, endpoints, tunnel_address, priority, added_revision)
-       VALUES ($name, $publicKey, $agentKey, $endpoints, $address, $priority, $revision)`,
+      `INSERT INTO nodes (name, public_key, agent_key, endpoints, tunnel_address, priority, mesh_key, mesh_endpoints,
+         added_revision)
+       VALUES ($name, $publicKey, $agentKey, $endpoints, $address, $priority, $meshKey, $meshEndpoints, $revision)`,
     ).run({
       name: node.name,
       publicKey: node.publicKey,
@@ -110,12 +146,47 @@ export function addNode(store: Store, node: NewNode, actor: string, now: Date): 
       endpoints: JSON.stringify(node.endpoints),
       address,
       priority: node.priority ?? defaultPriority,
+      meshKey,
+      meshEndpoints: JSON.stringify(node.mesh?.endpoints ?? []),
       revision,
     });
     refreshBundles(store, 'all', revision, now);
     audit(store, now, { actor, act: 'node.add', subject: node.name, detail: { endpoints: node.endpoints } });
     const added = findNode(store, node.name);
     return added === undefined ? { ok: false, reason: 'not-found' } : { ok: true, value: added };
+  });
+}
+
+/** Whether a node's key for the mesh is another's already, or the node's own for something else. */
+function isMeshKeyTaken({ db }: Store, key: string | null, own: { name: string; publicKey: string }): boolean {
+  if (key === null) return false;
+  if (key === own.publicKey) return true;
+  const taken = db
+    .query(
+      `SELECT 1 FROM nodes WHERE name <> $name AND (mesh_key = $key OR public_key = $key)
+       UNION ALL SELECT 1 FROM devices WHERE public_key = $key`,
+    )
+    .get({ key, name: own.name });
+  return taken !== null;
+}
+
+/** Gives a node its place in the mesh, or another key there. What it says again changes nothing. */
+export function setMesh(store: Store, name: string, mesh: NewMesh, actor: string, now: Date): Result<StoredNode> {
+  return store.write((): Result<StoredNode> => {
+    const node = findNode(store, name);
+    if (node === undefined) return { ok: false, reason: 'not-found' };
+    const endpoints = mesh.endpoints ?? node.mesh?.endpoints ?? [];
+    const isKnown =
+      node.mesh?.publicKey === mesh.publicKey && JSON.stringify(endpoints) === JSON.stringify(node.mesh.endpoints);
+    if (isKnown) return { ok: true, value: node };
+    if (isMeshKeyTaken(store, mesh.publicKey, node)) return { ok: false, reason: 'key-taken' };
+    const { revision } = raiseRevision(store, now);
+    store.db
+      .query('UPDATE nodes SET mesh_key = $key, mesh_endpoints = $endpoints WHERE name = $name')
+      .run({ key: mesh.publicKey, endpoints: JSON.stringify(endpoints), name });
+    refreshBundles(store, 'all', revision, now);
+    audit(store, now, { actor, act: 'node.mesh', subject: name, detail: { publicKey: mesh.publicKey, endpoints } });
+    return { ok: true, value: findNode(store, name) ?? node };
   });
 }
 
@@ -142,7 +213,8 @@ export function recordReport(store: Store, name: string, report: AgentReport, no
   store.write(() => {
     store.db
       .query(
-        `UPDATE nodes SET applied_epoch = $epoch, applied_revision = $revision, problem = $problem, seen_at = $now
+        `UPDATE nodes SET applied_epoch = $epoch, applied_revision = $revision, problem = $problem, vrrp = $vrrp,
+           vip = $vip, healthy = $healthy, reasons = $reasons, seen_at = $now
          WHERE name = $name`,
       )
       .run({
@@ -150,6 +222,10 @@ export function recordReport(store: Store, name: string, report: AgentReport, no
         epoch: report.applied?.epoch ?? null,
         revision: report.applied?.revision ?? null,
         problem: report.problem ?? null,
+        vrrp: report.vrrp ?? null,
+        vip: report.vip ?? null,
+        healthy: report.health?.healthy ?? null,
+        reasons: JSON.stringify(report.health?.reasons ?? []),
         now: now.toISOString(),
       });
     if (report.drift.length === 0) return;

@@ -1,11 +1,25 @@
+import { choosePrivate } from '#contract/private-ranges.ts';
 import type { Version } from '#contract/snapshot.ts';
 import { audit } from './audit.ts';
 import { isStorageFailure } from './errors.ts';
 import type { Store } from './open.ts';
 import { insertDocument } from './policies.ts';
 
-/** `api` is where the API answers inside the tunnel, if it does: the port on that node. */
-export type Settings = Version & { revisedAt: string; pool: string; publicUrl: string; api: ApiPlace | null };
+/**
+ * `api` is where the API answers inside the tunnel, if it does: the port on that node. `mesh` is null until a master
+ * that knows of it has started, and so is `authority`, the certificate for names of `domain`.
+ */
+export type Settings = Version & {
+  revisedAt: string;
+  pool: string;
+  publicUrl: string;
+  api: ApiPlace | null;
+  mesh: string | null;
+  advertMilliseconds: number;
+  domain: string;
+  upstreams: string[];
+  authority: string | null;
+};
 
 export type ApiPlace = { node: string; port: number };
 
@@ -17,17 +31,31 @@ type Row = {
   public_url: string;
   api_node: string | null;
   api_port: number | null;
+  mesh: string | null;
+  advert_ms: number;
+  domain: string;
+  upstreams: string;
+  authority: string | null;
 };
 
 export function readSettings({ db }: Store): Settings {
   const row = db
     .query<Row, []>(
-      'SELECT epoch, revision, revised_at, pool, public_url, api_node, api_port FROM settings WHERE id = 1',
+      `SELECT epoch, revision, revised_at, pool, public_url, api_node, api_port, mesh, advert_ms, domain, upstreams,
+         authority FROM settings WHERE id = 1`,
     )
     .get();
   if (row === null) throw new Error('the database has no settings: it was not made by init');
-  const { revised_at: revisedAt, public_url: publicUrl, api_node: node, api_port: port, ...rest } = row;
-  return { ...rest, revisedAt, publicUrl, api: node === null || port === null ? null : { node, port } };
+  const { revised_at: revisedAt, public_url: publicUrl, api_node: node, api_port: port, ...others } = row;
+  const { advert_ms: advertMilliseconds, upstreams, ...rest } = others;
+  return {
+    ...rest,
+    revisedAt,
+    publicUrl,
+    api: node === null || port === null ? null : { node, port },
+    advertMilliseconds,
+    upstreams: JSON.parse(upstreams),
+  };
 }
 
 /** The moment whose grants the bundles tell of: it follows the clock whenever a grant has run out. */
@@ -74,18 +102,30 @@ export function committedVersion(store: Store): Version {
   return currentVersion(store);
 }
 
+export type FirstSettings = {
+  pool: string;
+  publicUrl: string;
+  document: string;
+  mesh?: string;
+  upstreams?: readonly string[];
+};
+
+/** A subnet for the mesh that overlaps none of these. */
+export function freeMesh(taken: readonly string[]): string {
+  const mesh = choosePrivate(24, taken, Math.random);
+  if (mesh === undefined) throw new Error('every /24 of 10.0.0.0/8 is taken, so there is none for the mesh');
+  return mesh;
+}
+
 /** The first settings and policy of a new database, in epoch 1. Its first user makes revision 1. */
-export function createSettings(
-  store: Store,
-  { pool, publicUrl, document }: { pool: string; publicUrl: string; document: string },
-  now: Date,
-): void {
+export function createSettings(store: Store, { document, ...first }: FirstSettings, now: Date): void {
+  const { pool, publicUrl, mesh = freeMesh([pool]), upstreams = [] } = first;
   store.db
     .query(
-      `INSERT INTO settings (id, epoch, revision, revised_at, pool, public_url)
-       VALUES (1, 1, 0, $now, $pool, $publicUrl)`,
+      `INSERT INTO settings (id, epoch, revision, revised_at, pool, public_url, mesh, upstreams)
+       VALUES (1, 1, 0, $now, $pool, $publicUrl, $mesh, $upstreams)`,
     )
-    .run({ now: now.toISOString(), pool, publicUrl });
+    .run({ now: now.toISOString(), pool, publicUrl, mesh, upstreams: JSON.stringify(upstreams) });
   insertDocument(store, { revision: 1, document, actor: 'setup', note: null }, now);
 }
 

@@ -1,6 +1,7 @@
 import { numberToIpv4 } from '#contract/network.ts';
 import type { RosterDevice, RosterUser } from '#contract/roster.ts';
 import type { Snapshot } from '#contract/snapshot.ts';
+import { poolPlan } from '../decisions/addresses.ts';
 import { allFronts } from './fronts.ts';
 import { rosterNodes } from './nodes.ts';
 import type { Store } from './open.ts';
@@ -18,7 +19,7 @@ type DeviceRow = {
 
 /** All that a node may know: enabled users and their registered devices, the nodes and the policy. */
 export function readSnapshot(store: Store): Snapshot {
-  const { epoch, revision, revisedAt, pool, api } = readSettings(store);
+  const { epoch, revision, revisedAt, pool, api, mesh, advertMilliseconds, domain, upstreams } = readSettings(store);
   const { revision: policyRevision, document } = policyInForce(store);
   const nodes = rosterNodes(store);
   const users = store.db
@@ -50,6 +51,13 @@ export function readSnapshot(store: Store): Snapshot {
     nodes,
     policy: { revision: policyRevision, document },
     fronts: allFronts(store),
+    ...(mesh === null
+      ? {}
+      : {
+          vip: poolPlan(pool).vip,
+          mesh: { cidr: mesh, advertMilliseconds },
+          dns: { domain, upstreams },
+        }),
     // A master may be told of a node before that is one.
     ...(api !== null && nodes.some(({ name }) => name === api.node) ? { api } : {}),
   };

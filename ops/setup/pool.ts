@@ -1,36 +1,16 @@
-import { type Cidr, cidrsOverlap, numberToIpv4 } from '#contract/network.ts';
-
-/**
- * Parts of 10/8 that other software takes by default: Docker Swarm, Kubernetes (services, Flannel, k3s), Podman, and
- * the home routers that use the lowest and highest.
- */
-const takenElsewhere: readonly Cidr[] = [
-  '10.0.0.0/15',
-  '10.10.0.0/16',
-  '10.42.0.0/15',
-  '10.88.0.0/15',
-  '10.96.0.0/12',
-  '10.244.0.0/16',
-  '10.255.0.0/16',
-];
+import { type Cidr, cidrsOverlap } from '#contract/network.ts';
+import { choosePrivate } from '#contract/private-ranges.ts';
 
 const poolPrefix = 18;
 
 /**
  * A random /18 of 10/8 that overlaps neither the routes of this machine nor what other software takes by default.
- * Random, because a company's employees sit in networks that were numbered by the same habits as its own.
  *
  * @param random a number in [0, 1)
  * @throws RangeError when nothing is free.
  */
 export function choosePool(routes: readonly Cidr[], random: () => number): Cidr {
-  const size = 2 ** (32 - poolPrefix);
-  const ten = 10 * 2 ** 24;
-  const free = Array.from(
-    { length: 2 ** 24 / size },
-    (_, index) => `${numberToIpv4(ten + index * size)}/${poolPrefix}`,
-  ).filter((pool) => ![...routes, ...takenElsewhere].some((taken) => cidrsOverlap(pool, taken)));
-  const pool = free[Math.floor(random() * free.length)];
+  const pool = choosePrivate(poolPrefix, routes, random);
   if (pool === undefined) throw new RangeError('Every /18 of 10.0.0.0/8 is routed already. Choose one with --pool.');
   return pool;
 }

@@ -7,7 +7,12 @@ import type { IndexedOutline } from './outline.ts';
 /** Keeps a NAT's mapping alive without waking a phone's radio all the time; the value wg(8) recommends. */
 const persistentKeepaliveSeconds = 25;
 
-export type BundleSurroundings = Surroundings & { readonly nodes: readonly RosterNode[] };
+export type BundleSurroundings = Surroundings & {
+  readonly nodes: readonly RosterNode[];
+  readonly vip?: BundleContent['vip'];
+  readonly domain?: BundleContent['domain'];
+  readonly authority?: BundleContent['authority'];
+};
 type Device = Pick<RosterDevice, 'name' | 'publicKey' | 'address'>;
 type Owner = Pick<RosterUser, 'email' | 'role'>;
 
@@ -27,7 +32,7 @@ export class Bundles {
   }
 
   contentOf(device: Device, owner: Owner): BundleContent {
-    const { pool, nodes } = this.#around;
+    const { pool, nodes, vip, domain, authority } = this.#around;
     return {
       deviceKey: device.publicKey,
       deviceName: device.name,
@@ -36,6 +41,9 @@ export class Bundles {
       nodes: [...nodes],
       networks: [...this.#networks.of(this.#principal(device, owner))],
       persistentKeepaliveSeconds,
+      ...(vip === undefined ? {} : { vip }),
+      ...(domain === undefined ? {} : { domain }),
+      ...(authority === undefined ? {} : { authority }),
     };
   }
 
