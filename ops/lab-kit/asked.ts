@@ -39,6 +39,12 @@ export class Asked {
     return v.parse(schema, await answer.promise);
   }
 
+  /** Lets it end. */
+  async end(): Promise<void> {
+    this.child.stdin.end();
+    await this.child.exited;
+  }
+
   private async listen(): Promise<void> {
     const decoder = new TextDecoder();
     let rest = '';

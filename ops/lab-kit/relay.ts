@@ -26,3 +26,9 @@ export async function relay(router: Host, interfaces: readonly string[], path: P
   );
   return program;
 }
+
+/** Makes a router pass on at once again what it passes. */
+export async function endRelay(router: Host, interfaces: readonly string[], program: Program): Promise<void> {
+  await program.stop('SIGKILL');
+  await router.ip(...interfaces.map((name) => `rule del iif ${name} lookup 77`));
+}

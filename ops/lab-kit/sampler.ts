@@ -32,6 +32,10 @@ export class Sampler {
     return this.program.ask(Silence, { from, to });
   }
 
+  async end(): Promise<void> {
+    await this.program.end();
+  }
+
   /** Waits until it has been answered without a pause for so long. @throws when that takes longer than the limit. */
   async steady(forMs = 1_000, limitMs = 60_000): Promise<void> {
     const deadline = Date.now() + limitMs;
