@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { LabError } from './command.ts';
-import type { Host } from './host.ts';
+import type { Host, RunOptions } from './host.ts';
 import { hostEnvironment } from './paths.ts';
 
 const Answer = v.object({ id: v.number(), answer: v.unknown() });
@@ -16,9 +16,9 @@ export class Asked {
   private count = 0;
   private ended = false;
 
-  constructor(host: Host, argv: readonly string[]) {
+  constructor(host: Host, argv: readonly string[], options: RunOptions = {}) {
     this.label = `${host.name}: ${argv.join(' ')}`;
-    this.child = Bun.spawn(host.enter(argv), {
+    this.child = Bun.spawn(host.enter(argv, options), {
       stdin: 'pipe',
       stdout: 'pipe',
       stderr: 'inherit',

@@ -1,4 +1,5 @@
 import type { Scenario } from './scenario.ts';
+import { converge } from './scenarios/converge.ts';
 import { enrol } from './scenarios/enrol.ts';
 import { firewall } from './scenarios/firewall.ts';
 import { keys } from './scenarios/keys.ts';
@@ -17,4 +18,4 @@ import { restore } from './scenarios/restore.ts';
 export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, policy, policySwap, powerCycle, keys, restore];
 
 /** Everything `ops/bench` knows. */
-export const benchmarks: readonly Scenario[] = [memory, firewall, enrol, kill, lists];
+export const benchmarks: readonly Scenario[] = [memory, firewall, enrol, kill, lists, converge];
