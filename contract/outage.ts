@@ -17,3 +17,10 @@ export const Outage = v.strictObject({
   gapMilliseconds: Count,
 });
 export type Outage = v.InferOutput<typeof Outage>;
+
+/**
+ * `POST /v1/outages` on an agent's in-tunnel port: what a device has seen since it last told, the oldest first. Answered
+ * with 204; the agent keeps it until the master has it.
+ */
+export const SeenOutages = v.strictObject({ outages: v.pipe(v.array(Outage), v.minLength(1), v.maxLength(100)) });
+export type SeenOutages = v.InferOutput<typeof SeenOutages>;

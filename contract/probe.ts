@@ -4,6 +4,9 @@ import { Count, Name } from './name.ts';
 /** The agent's in-tunnel port on its tunnel address: UDP answers probes, TCP serves the asker's bundle and the list of keys over HTTP. */
 export const agentPort = 51_830;
 
+/** Where an agent says on its own machine alone that it lives and counts: 200 when it does, 503 when not. */
+export const healthPort = 51_832;
+
 /** A probe is padded to this many bytes, so that no answer is larger than its question. */
 export const probeBytes = 512;
 
