@@ -9,7 +9,14 @@ import { openSupervisor } from './services/supervise.ts';
 import { beAlone } from './system/alone.ts';
 import { openCache } from './system/cache.ts';
 import { runCommand } from './system/command.ts';
-import { type AgentConfig, type AgentPaths, readAgentKey, readConfig, readWireguardKey } from './system/config.ts';
+import {
+  type AgentConfig,
+  type AgentPaths,
+  ensureMeshKey,
+  readAgentKey,
+  readConfig,
+  readWireguardKey,
+} from './system/config.ts';
 import { newFigures, serveFigures } from './system/figures.ts';
 import { followMaster } from './system/follow.ts';
 import { hasAddress } from './system/link.ts';
@@ -32,14 +39,14 @@ export function openSystem(paths: AgentPaths, config: AgentConfig) {
     run: runCommand,
     name: config.interface,
     keyFile: paths.wireguardKey,
-    readKey: () => readWireguardKey(paths),
+    readKey: () => readWireguardKey(paths.wireguardKey),
   });
   const system = openNodeSystem({ run: runCommand, wireguard, name: config.interface, journal: paths.journal });
   return { wireguard, system };
 }
 
 export async function selfOf(paths: AgentPaths, config: AgentConfig) {
-  const publicKey = publicKeyOf(await readWireguardKey(paths));
+  const publicKey = publicKeyOf(await readWireguardKey(paths.wireguardKey));
   return { node: config.node, interface: config.interface, listenPort: config.listenPort, publicKey };
 }
 
@@ -61,6 +68,7 @@ export async function runAgent(
     key: await readAgentKey(paths),
     now: () => new Date(),
   });
+  const meshKey = await ensureMeshKey(paths);
   const load = watchLoad();
   const supervisor = openSupervisor({ run: runCommand, directory: paths.services, log });
   const figures = newFigures(() => new Date());
@@ -93,6 +101,13 @@ export async function runAgent(
     around = seen;
     for (const one of around) log(one);
     outbox.sendAgain(trouble());
+  };
+
+  /** A node that was added before there was a mesh, or whose key was made anew, says by which key it is known there. */
+  const joinMesh = () => {
+    const node = snapshot?.nodes.find((candidate) => candidate.name === config.node);
+    if (node === undefined || node.mesh?.publicKey === meshKey) return;
+    master.joinMesh({ publicKey: meshKey }).catch((error: Error) => log(`joining the mesh: ${error.message}`));
   };
 
   const refreshResponder = async () => {
@@ -133,6 +148,7 @@ export async function runAgent(
       onOpen: () => {
         figures.masterIs(true);
         outbox.sendAgain(trouble());
+        joinMesh();
       },
       onClosed: () => figures.masterIs(false),
       onTrust: (version, jws) => {
@@ -143,6 +159,7 @@ export async function runAgent(
         snapshot = next;
         figures.holds(next);
         reconciler.aimFor(next);
+        joinMesh();
       },
       onBundles: (next) => {
         bundles = next;

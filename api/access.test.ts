@@ -88,6 +88,7 @@ async function populate(master: TestMaster) {
     'POST /v1/tokens': { name: 'ci', permission: 'auditor', areas: ['tokens'] },
     'POST /v1/users': { email: 'new@example.com', role: 'developer' },
     'PATCH /v1/users/:id': { role: 'admin' },
+    'PATCH /v1/nodes/:name': { draining: true },
     'PUT /v1/users/by-email/:email': { role: 'admin', disabled: true },
   };
   /** The request that does something real, had it the right token. */

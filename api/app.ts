@@ -14,6 +14,8 @@ import { deviceRoutes } from './routes/devices.ts';
 import { confirmationRoute, redemptionRoute } from './routes/enrolments.ts';
 import { grantRoutes } from './routes/grants.ts';
 import { networkRoutes } from './routes/networks.ts';
+import { nodeCodeRoutes } from './routes/node-codes.ts';
+import { nodeEnrolmentRoute } from './routes/node-enrolments.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { policyRoutes } from './routes/policy.ts';
 import { policyQuestionRoutes } from './routes/policy-questions.ts';
@@ -51,6 +53,7 @@ export function applicationOf(master: Master) {
     .use(swaggerRoutes(() => whole.application))
     .use(redemptionRoute(master))
     .use(confirmationRoute(master))
+    .use(nodeEnrolmentRoute(master))
     .use(accessTokenRoutes(master))
     .use(tokenRoutes(master))
     .use(auditRoutes(master))
@@ -65,6 +68,7 @@ export function applicationOf(master: Master) {
     .use(portRoutes(master))
     .use(grantRoutes(master))
     .use(nodeRoutes(master))
+    .use(nodeCodeRoutes(master))
     .use(agentRoutes(master))
     .use(witnessRoute(master))
     .use(statusRoute(master))

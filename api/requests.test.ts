@@ -32,6 +32,10 @@ const bodyRoutes: [string, string, string | undefined][] = [
   ['POST', '/v1/webhooks', owner],
   ['PATCH', '/v1/webhooks/0193b0a4-7c1e-7d2a-9f3e-2a6b8c4d1e5f', owner],
   ['POST', '/v1/nodes', owner],
+  ['PATCH', '/v1/nodes/n1', owner],
+  ['POST', '/v1/node-codes', owner],
+  ['POST', '/v1/node-enrolments', undefined],
+  ['PUT', '/v1/agent/mesh', agent],
   ['PUT', `/v1/enrolments/${ben.lease.id}`, ben.lease.token],
   ['POST', '/v1/agent/reports', agent],
   ['POST', '/v1/agent/witness', agent],
@@ -146,6 +150,8 @@ describe('names', () => {
     ['POST', '/v1/networks', { name: 'internal', cidr: '172.19.0.0/16', gateways: [{ node: 'n1', device: name }] }],
     ['POST', '/v1/networks', { name: 'internal', cidr: name, gateways: [{ node: 'n1', device: 'eth0' }] }],
     ['POST', '/v1/nodes', { name, publicKey: n1.publicKey, agentKey: n1.key.x, endpoints: [name] }],
+    ['POST', '/v1/node-codes', { name }],
+    ['PATCH', '/v1/nodes/n1', { endpoints: [name] }],
     ['DELETE', `/v1/networks/${encodeURIComponent(name)}`, undefined],
   ];
 

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { CodeState, DeviceKind, Permission } from './admin.ts';
 import { Platform } from './enrolment.ts';
 import { Count, Email, Id, Moment, Name } from './name.ts';
+import { NodeCodeState } from './node-enrolment.ts';
 import { Delivery } from './webhook.ts';
 
 /** How lists are asked for, page by page, and answered. Parameters that a list does not know are refused. */
@@ -87,6 +88,15 @@ export type CodeList = v.InferOutput<typeof CodeList>;
 
 export const NodeList = v.strictObject({ limit, cursor, sort: sortBy('name', 'priority') });
 export type NodeList = v.InferOutput<typeof NodeList>;
+
+export const NodeCodeList = v.strictObject({
+  limit,
+  cursor,
+  sort: codeSort,
+  name: v.optional(Name),
+  state: v.optional(NodeCodeState),
+});
+export type NodeCodeList = v.InferOutput<typeof NodeCodeList>;
 
 export const TokenList = v.strictObject({ limit, cursor, sort: sortBy('createdAt', 'name'), userId: v.optional(Id) });
 export type TokenList = v.InferOutput<typeof TokenList>;

@@ -17,6 +17,7 @@ export const EventType = v.picklist([
   'network.removed',
   'policy.changed',
   'node.added',
+  'node.changed',
   'node.removed',
   'node.connected',
   'node.disconnected',

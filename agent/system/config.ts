@@ -18,6 +18,7 @@ export function agentPaths(stateDirectory: string) {
     config: `${directory}/config.json`,
     agentKey: `${directory}/agent.jwk.json`,
     wireguardKey: `${directory}/wg0.key`,
+    meshKey: `${directory}/mesh.key`,
     snapshot: `${directory}/snapshot.jws`,
     trust: `${directory}/trust.jws`,
     bundles: `${directory}/bundles.json`,
@@ -60,8 +61,11 @@ export class SetupError extends Error {
 const AgentKey = v.object({ kty: v.literal('OKP'), crv: v.literal('Ed25519'), x: SigningKey, d: v.string() });
 export type AgentKey = v.InferOutput<typeof AgentKey>;
 
+/** The public keys of a node: in the tunnel, of its agent's own requests, and in the mesh. */
+export type PublicHalves = { publicKey: string; agentKey: string; meshKey: string };
+
 /** Makes the node's keys, once. Doing it again changes nothing and gives the same public halves. */
-export async function initialise(paths: AgentPaths): Promise<{ publicKey: string; agentKey: string }> {
+export async function initialise(paths: AgentPaths): Promise<PublicHalves> {
   await makePrivateDirectory(paths.directory);
   if (!existsSync(paths.wireguardKey)) await writeFileAtomically(paths.wireguardKey, `${generatePrivateKey()}\n`);
   if (!existsSync(paths.agentKey)) {
@@ -69,9 +73,16 @@ export async function initialise(paths: AgentPaths): Promise<{ publicKey: string
     await writeFileAtomically(paths.agentKey, `${JSON.stringify({ kty, crv, x, d })}\n`);
   }
   return {
-    publicKey: publicKeyOf(await readWireguardKey(paths)),
+    publicKey: publicKeyOf(await readWireguardKey(paths.wireguardKey)),
     agentKey: (await readAgentKey(paths)).x,
+    meshKey: await ensureMeshKey(paths),
   };
+}
+
+/** Makes the key for the mesh, once: a node from before there was a mesh has none. @returns its public half. */
+export async function ensureMeshKey(paths: AgentPaths): Promise<string> {
+  if (!existsSync(paths.meshKey)) await writeFileAtomically(paths.meshKey, `${generatePrivateKey()}\n`);
+  return publicKeyOf(await readWireguardKey(paths.meshKey));
 }
 
 export async function writeConfig(paths: AgentPaths, config: AgentConfig): Promise<void> {
@@ -90,10 +101,10 @@ export async function readAgentKey(paths: AgentPaths): Promise<AgentKey> {
 }
 
 /** @throws SetupError */
-export async function readWireguardKey(paths: AgentPaths): Promise<string> {
-  const text = (await readFileIfPresent(paths.wireguardKey))?.trim();
-  if (text === undefined) throw new SetupError(`${paths.wireguardKey} is missing; run \`init\` first`);
-  if (!/^[A-Za-z0-9+/]{43}=$/.test(text)) throw new SetupError(`${paths.wireguardKey} holds no WireGuard key`);
+export async function readWireguardKey(file: string): Promise<string> {
+  const text = (await readFileIfPresent(file))?.trim();
+  if (text === undefined) throw new SetupError(`${file} is missing; run \`init\` first`);
+  if (!/^[A-Za-z0-9+/]{43}=$/.test(text)) throw new SetupError(`${file} holds no WireGuard key`);
   return text;
 }
 

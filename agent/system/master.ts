@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import * as v from 'valibot';
+import type { NewMesh } from '#contract/admin.ts';
 import {
   type AgentReport,
   CachedBundle,
@@ -34,6 +35,8 @@ export interface Master {
   /** The bundles that are newer than a revision. */
   fetchBundles(after: number): Promise<readonly CachedBundle[]>;
   report(report: AgentReport): Promise<void>;
+  /** Says by which key this node is known in the mesh. */
+  joinMesh(mesh: NewMesh): Promise<void>;
   openChannel(onNotice: (notice: RevisionNotice) => void): Promise<Channel>;
   /** Ends every connection: whoever waits for an answer on one asks anew. */
   hangUp(): void;
@@ -163,6 +166,13 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
         [204],
         'the report',
       );
+    },
+
+    async joinMesh(mesh) {
+      const headers = { 'content-type': 'application/json' };
+      const body = JSON.stringify(mesh);
+      const answer = await askWithToken({ method: 'PUT', path: '/v1/agent/mesh', headers, body });
+      expectStatus(answer, [204], 'a place in the mesh');
     },
 
     hangUp() {

@@ -9,3 +9,8 @@ export function joinLine(publicUrl: string, rootThumbprint: string, scriptSha256
   const refused = `{ echo 'postern: the script was changed on its way; nothing was run' >&2; false; }`;
   return `${fetched} && ${checked} || ${refused} && sh "$f" ${publicUrl} ${rootThumbprint}`;
 }
+
+/** The line for a machine that becomes a node, run in a checkout of this repository. It holds no code. */
+export function nodeJoinLine(publicUrl: string, rootThumbprint: string): string {
+  return `sudo ops/up --join ${publicUrl} --root ${rootThumbprint}`;
+}

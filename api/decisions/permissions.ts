@@ -3,7 +3,7 @@ import type { ApiToken, NewToken, TokenArea, TokenPermission } from '#contract/t
 import { longestTokenDays, usualTokenDays } from '#contract/token.ts';
 import type { Result } from './result.ts';
 
-/** `own` is what only owners do: nodes, and who may do what on the API. */
+/** `own` is what only owners do: which nodes there are and where, and who may do what on the API. */
 export type Act = 'read' | 'operate' | 'own';
 
 const acts: Record<Permission, readonly Act[]> = {

@@ -31,6 +31,7 @@ const ofAct: Readonly<Record<string, EventType>> = {
   'port.close': 'policy.changed',
   'port.open': 'policy.changed',
   'node.add': 'node.added',
+  'node.change': 'node.changed',
   'node.remove': 'node.removed',
   'token.add': 'token.added',
   'token.revoke': 'token.revoked',

@@ -1,11 +1,12 @@
 import { Elysia } from 'elysia';
 import * as v from 'valibot';
+import { NewMesh } from '#contract/admin.ts';
 import { AgentReport, CachedBundle } from '#contract/agent.ts';
 import { commonHeaders } from '../http/errors.ts';
 import { reportLimit } from '../http/read-json.ts';
-import { Refusal } from '../http/refusal.ts';
+import { granted, Refusal } from '../http/refusal.ts';
 import type { Master } from '../master.ts';
-import { recordReport } from '../store/nodes.ts';
+import { recordReport, setMesh } from '../store/nodes.ts';
 import { agentArea, readCallersJson } from './areas.ts';
 import { noContent, operation, text } from './documentation.ts';
 import { heedHeld } from './witness.ts';
@@ -59,6 +60,22 @@ export function agentRoutes(master: Master) {
       response: { 200: v.object({ items: v.array(CachedBundle) }) },
       detail: operation('listBundles', 'The bundles that are new since the snapshot of a revision', about),
     })
+    .put(
+      '/v1/agent/mesh',
+      ({ body, node, set }) => {
+        granted(setMesh(store, node.name, body, `node ${node.name}`, now()));
+        set.status = 204;
+      },
+      {
+        parse: readCallersJson(master),
+        body: NewMesh,
+        detail: operation('joinMesh', 'Say by which key the node is known in the mesh', {
+          ...about,
+          answer: noContent,
+          problems: ['key-taken'],
+        }),
+      },
+    )
     .post(
       '/v1/agent/reports',
       async ({ body, node, set }) => {

@@ -3,14 +3,14 @@ import * as v from 'valibot';
 import { EnrolmentConfirmation, EnrolmentLease, EnrolmentRequest, EnrolmentResult } from '#contract/enrolment.ts';
 import { Id } from '#contract/name.ts';
 import { isUsableSigningKey } from '../decisions/signing-key.ts';
-import { sameHash, sha256Hex } from '../formats/hash.ts';
+import { sha256Hex } from '../formats/hash.ts';
+import { backed } from '../http/code-backing.ts';
 import { bodyLimit, readJson } from '../http/read-json.ts';
 import { found, granted, Refusal } from '../http/refusal.ts';
-import { signEnrolmentToken, verifyCodeBacking } from '../keys/tokens.ts';
+import { signEnrolmentToken } from '../keys/tokens.ts';
 import type { Master } from '../master.ts';
-import { findCodeByHash, type StoredCode } from '../store/codes.ts';
+import { findCodeByHash } from '../store/codes.ts';
 import { register, reserve } from '../store/enrolments.ts';
-import { currentVersion } from '../store/settings.ts';
 import { enrolmentArea, readCallersJson } from './areas.ts';
 import { converge } from './convergence.ts';
 import { operation } from './documentation.ts';
@@ -24,13 +24,14 @@ export function redemptionRoute(master: Master) {
       const address = addressOf(request);
       await limits.admitGuess(address);
       const { code, ...device } = body;
-      const backed = await backedCode(master, sha256Hex(code));
-      if (backed === undefined) {
+      const hash = sha256Hex(code);
+      const known = await backed(master, findCodeByHash(store, hash), hash);
+      if (known === undefined) {
         await limits.countFailure(address);
         throw new Refusal('code-unknown', 'Check it for typing errors, or ask your admin for a new one.');
       }
       if (!isUsableSigningKey(device.credentialKey)) throw new Refusal('key-refused', 'Make a new key pair.');
-      const enrolment = granted(reserve(store, backed.id, device, now()));
+      const enrolment = granted(reserve(store, known.id, device, now()));
       const [token, bundle] = await Promise.all([
         signEnrolmentToken(enrolment, keys.tokens),
         published.bundleOf(enrolment.id),
@@ -81,22 +82,4 @@ export function confirmationRoute(master: Master) {
       }),
     },
   );
-}
-
-/**
- * The code with this hash, if the statement that backs it holds: signed by us, about this very code, and of this life
- * of the database. Its time is judged later, since a code that ran out is told from one that never was.
- */
-async function backedCode({ store, keys, log }: Master, hash: string): Promise<StoredCode | undefined> {
-  const code = findCodeByHash(store, hash);
-  if (code === undefined) return undefined;
-  const backing = await verifyCodeBacking(code.backing, keys.tokens, new Date(code.createdAt));
-  const holds =
-    backing.ok &&
-    backing.claims.jti === code.id &&
-    sameHash(backing.claims.hash, hash) &&
-    backing.claims.epoch === currentVersion(store).epoch;
-  if (!holds)
-    log.error({ codeId: code.id }, 'a code is not backed: signed by another key, altered, or of another epoch');
-  return holds ? code : undefined;
 }

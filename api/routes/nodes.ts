@@ -3,13 +3,14 @@ import * as v from 'valibot';
 import { NewNode, NodeResource } from '#contract/admin.ts';
 import { NodeList, pageOf } from '#contract/lists.ts';
 import { Name } from '#contract/name.ts';
+import { NodeChange } from '#contract/node-enrolment.ts';
 import { isUsableSigningKey } from '../decisions/signing-key.ts';
 import { etagOf, expectMatch, tagged } from '../http/etags.ts';
 import { repeatable } from '../http/idempotency.ts';
 import { paged } from '../http/paging.ts';
 import { found, granted, Refusal } from '../http/refusal.ts';
 import type { Master } from '../master.ts';
-import { addNode, findNode, pageOfNodes, removeNode, type StoredNode } from '../store/nodes.ts';
+import { addNode, changeNode, findNode, pageOfNodes, removeNode, type StoredNode } from '../store/nodes.ts';
 import { adminArea, readCallersJson } from './areas.ts';
 import { noContent, operation } from './documentation.ts';
 
@@ -17,7 +18,7 @@ const byName = v.object({ name: Name });
 const about = { tag: 'Nodes', bearer: 'userToken' } as const;
 
 export function nodeRoutes(master: Master) {
-  const { store, fleet, now } = master;
+  const { store, fleet, callers, now } = master;
   const shown = ({ agentKey, ...node }: StoredNode): NodeResource => ({
     ...node,
     connected: fleet.isConnected(node.name),
@@ -73,6 +74,27 @@ export function nodeRoutes(master: Master) {
         params: byName,
         response: { 200: NodeResource },
         detail: operation('getNode', 'One node', { ...about, traits: ['tagged'], problems: ['not-found'] }),
+      },
+    )
+    .patch(
+      '/v1/nodes/:name',
+      ({ params, body, actor, request, set }) => {
+        const { draining, ...places } = body;
+        if (Object.keys(places).length > 0) callers.userWhoMay(request, 'own');
+        expectMatch(request, etagOfNode(shown(found(findNode(store, params.name)))));
+        const node = shown(granted(changeNode(store, params.name, body, actor, now())));
+        return tagged({ request, set }, node, etagOfNode(node));
+      },
+      {
+        parse: readCallersJson(master),
+        params: byName,
+        body: NodeChange,
+        response: { 200: NodeResource },
+        detail: operation('changeNode', 'Say where a node is reached, how much it is preferred, or drain it', {
+          ...about,
+          traits: ['tagged', 'conditional'],
+          problems: ['not-found', 'in-use'],
+        }),
       },
     )
     .delete(

@@ -61,9 +61,14 @@ export function beginLife(store: Store, { cause, copiedAt, actor, publicUrl, mov
     const codes = db
       .query('UPDATE codes SET withdrawn_at = ? WHERE spent_at IS NULL AND withdrawn_at IS NULL AND expires_at > ?')
       .run(at, at).changes;
+    const nodeCodes = db
+      .query(
+        'UPDATE node_codes SET withdrawn_at = ? WHERE spent_at IS NULL AND withdrawn_at IS NULL AND expires_at > ?',
+      )
+      .run(at, at).changes;
     db.query('DELETE FROM kept_answers').run();
     db.query('DELETE FROM witnesses').run();
-    db.query('UPDATE nodes SET applied_epoch = NULL, applied_revision = NULL, problem = NULL').run();
+    db.query('UPDATE nodes SET applied_epoch = NULL, applied_revision = NULL, problem = NULL, healthy = NULL').run();
     if (moved !== undefined)
       db.query('UPDATE nodes SET endpoints = ? WHERE name = ?').run(JSON.stringify([moved.endpoint]), moved.node);
     refreshBundles(store, 'all', version.revision, now);
@@ -84,7 +89,7 @@ export function beginLife(store: Store, { cause, copiedAt, actor, publicUrl, mov
       actor,
       act: `master.${cause}`,
       subject: 'master',
-      detail: { from, copiedAt, epoch, revision: version.revision, voidCodes: codes },
+      detail: { from, copiedAt, epoch, revision: version.revision, voidCodes: codes + nodeCodes },
     });
     store.revised(version);
     return version;

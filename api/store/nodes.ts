@@ -2,12 +2,14 @@ import type { NewMesh, NewNode } from '#contract/admin.ts';
 import type { AgentReport } from '#contract/agent.ts';
 import type { NodeList } from '#contract/lists.ts';
 import { numberToIpv4 } from '#contract/network.ts';
+import type { NodeChange } from '#contract/node-enrolment.ts';
 import type { VrrpState } from '#contract/probe.ts';
 import type { NodeMesh, RosterNode } from '#contract/roster.ts';
 import type { Version } from '#contract/snapshot.ts';
 import { linesNaming } from '#policies/desired/outline.ts';
 import { meshAddress } from '../decisions/addresses.ts';
 import { driftToNote, driftWindowMilliseconds } from '../decisions/drift.ts';
+import { meshEndpoints } from '../decisions/mesh-endpoints.ts';
 import { inUse } from '../decisions/policy-resources.ts';
 import type { Result } from '../decisions/result.ts';
 import { freeNodeAddress, restAddress } from './addresses.ts';
@@ -147,7 +149,7 @@ export function addNode(store: Store, node: NewNode, actor: string, now: Date): 
       address,
       priority: node.priority ?? defaultPriority,
       meshKey,
-      meshEndpoints: JSON.stringify(node.mesh?.endpoints ?? []),
+      meshEndpoints: JSON.stringify(node.mesh?.endpoints ?? meshEndpoints(node.endpoints)),
       revision,
     });
     refreshBundles(store, 'all', revision, now);
@@ -175,7 +177,7 @@ export function setMesh(store: Store, name: string, mesh: NewMesh, actor: string
   return store.write((): Result<StoredNode> => {
     const node = findNode(store, name);
     if (node === undefined) return { ok: false, reason: 'not-found' };
-    const endpoints = mesh.endpoints ?? node.mesh?.endpoints ?? [];
+    const endpoints = mesh.endpoints ?? node.mesh?.endpoints ?? meshEndpoints(node.endpoints);
     const isKnown =
       node.mesh?.publicKey === mesh.publicKey && JSON.stringify(endpoints) === JSON.stringify(node.mesh.endpoints);
     if (isKnown) return { ok: true, value: node };
@@ -186,6 +188,53 @@ export function setMesh(store: Store, name: string, mesh: NewMesh, actor: string
       .run({ key: mesh.publicKey, endpoints: JSON.stringify(endpoints), name });
     refreshBundles(store, 'all', revision, now);
     audit(store, now, { actor, act: 'node.mesh', subject: name, detail: { publicKey: mesh.publicKey, endpoints } });
+    return { ok: true, value: findNode(store, name) ?? node };
+  });
+}
+
+/** Changes what admins say of a node; what it is already is no change. */
+export function changeNode(
+  store: Store,
+  name: string,
+  change: NodeChange,
+  actor: string,
+  now: Date,
+): Result<StoredNode> {
+  return store.write((): Result<StoredNode> => {
+    const node = findNode(store, name);
+    if (node === undefined) return { ok: false, reason: 'not-found' };
+    if (change.meshEndpoints !== undefined && node.mesh === null)
+      return { ok: false, reason: 'in-use', detail: 'The node is not in the mesh yet; its agent brings it there.' };
+    const before = {
+      endpoints: node.endpoints,
+      meshEndpoints: node.mesh?.endpoints ?? [],
+      priority: node.priority,
+      draining: node.draining,
+    };
+    const fields = ['endpoints', 'meshEndpoints', 'priority', 'draining'] as const;
+    const changed = fields.filter(
+      (field) => change[field] !== undefined && JSON.stringify(change[field]) !== JSON.stringify(before[field]),
+    );
+    if (changed.length === 0) return { ok: true, value: node };
+    const { revision } = raiseRevision(store, now);
+    const { endpoints = before.endpoints, meshEndpoints = before.meshEndpoints } = change;
+    const { priority = before.priority, draining = before.draining } = change;
+    store.db
+      .query(
+        `UPDATE nodes SET endpoints = $endpoints, mesh_endpoints = $meshEndpoints, priority = $priority,
+           draining = $draining
+         WHERE name = $name`,
+      )
+      .run({
+        name,
+        endpoints: JSON.stringify(endpoints),
+        meshEndpoints: JSON.stringify(meshEndpoints),
+        priority,
+        draining,
+      });
+    refreshBundles(store, 'all', revision, now);
+    const pick = (all: NodeChange) => Object.fromEntries(changed.map((field) => [field, all[field]]));
+    audit(store, now, { actor, act: 'node.change', subject: name, detail: { ...pick(change), was: pick(before) } });
     return { ok: true, value: findNode(store, name) ?? node };
   });
 }

@@ -133,6 +133,22 @@ export async function wholeLife(
   await expected(200, 'GET', '/v1/agent/bundles', agent);
   await expected(204, 'POST', '/v1/agent/reports', agent, { drift: ['the peer was missing'], problem: 'none' });
 
+  // Another node, which comes with a code.
+  const issued = await expected(201, 'POST', '/v1/node-codes', owner, { name: 'n2' }, { shown: ({ code }) => [code] });
+  const machine = {
+    code: learn(told, 'a code for a node', issued.code),
+    publicKey: wireguardKey(),
+    agentKey: (await credential()).x,
+    mesh: { publicKey: wireguardKey() },
+    endpoints: ['198.51.100.2:51820'],
+  };
+  await expected(201, 'POST', '/v1/node-enrolments', undefined, machine);
+  await expected(201, 'POST', '/v1/node-enrolments', undefined, machine);
+  await expected(409, 'POST', '/v1/node-enrolments', undefined, { ...machine, publicKey: wireguardKey() });
+  await expected(204, 'PUT', '/v1/agent/mesh', agent, { publicKey: wireguardKey() });
+  await expected(200, 'PATCH', '/v1/nodes/n2', owner, { draining: true });
+  await expected(204, 'DELETE', '/v1/nodes/n2', owner);
+
   // Tokens of scripts.
   const add = (wanted: object, headers = {}) =>
     expected(201, 'POST', '/v1/tokens', owner, wanted, { shown: ({ token }) => [token], headers });
