@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { benchmarks, scenarios } from './catalogue.ts';
 import { runDemo } from './demo.ts';
@@ -8,8 +9,9 @@ import { NotPermitted, obtainPermission } from './permission.ts';
 import { red, tell, tellLogs, tellResult, tellScenario, tellStep } from './report.ts';
 import { runScenario, type Scenario } from './scenario.ts';
 
+const machineLimitSeconds = 3_600;
 const exitCodes = { passed: 0, failed: 1, usage: 2, notPermitted: 3 } as const;
-type RunFlags = { json?: true; keep?: true; short?: true };
+type RunFlags = { json?: true; keep?: true; short?: true; vm?: true };
 
 /** A wrong word on the command line. */
 class UsageError extends Error {
@@ -27,6 +29,7 @@ async function run(entries: readonly Scenario[], name: string, flags: RunFlags):
     const known = entries.map((entry) => entry.name).join(', ') || 'nothing yet';
     throw new UsageError(`There is no ${name}. There is: ${known}`);
   }
+  if (flags.vm) return runInMachine(process.argv.slice(1).filter((word) => word !== '--vm'));
   const standing = await obtainPermission([process.execPath, ...process.argv.slice(1)]);
   if (standing.kind === 'ran-again') return standing.exitCode;
 
@@ -39,6 +42,15 @@ async function run(entries: readonly Scenario[], name: string, flags: RunFlags):
   if (flags.keep) await keep(lab, name);
   await lab.close({ keepLogs: !result.passed });
   return result.passed ? exitCodes.passed : exitCodes.failed;
+}
+
+/** The same words again, in a machine of their own. @returns their exit code. */
+async function runInMachine(words: readonly string[]): Promise<number> {
+  const machine = [join(import.meta.dir, 'vm.sh'), `${machineLimitSeconds}`];
+  const child = Bun.spawn([...machine, 'env', `PATH=${process.env.PATH}`, process.execPath, ...words], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  return child.exited;
 }
 
 async function demo(): Promise<number> {
@@ -101,6 +113,10 @@ function commandLine(): Command {
     command
       .option('--json', 'print exactly one line on stdout: {scenario, passed, figures, steps}')
       .option('--keep', 'leave the hosts until Ctrl-C, to be entered with `shell`')
+      .option(
+        '--vm',
+        "in a virtual machine with Debian's own kernel, hence its WireGuard and netem; slow where it is emulated",
+      )
       .option('--short', 'once through, as CI runs it; the long form repeats and gives medians');
 
   if (process.argv[2] === 'bench') {
