@@ -125,7 +125,8 @@ async function giveBack(host: Host, program: string): Promise<void> {
   await host.must(['umount', `/usr/sbin/${program}`]);
 }
 
-async function cutClientPath(internet: Host, address: string, change: '-I' | '-D'): Promise<void> {
+/** Between devices and one node; `-I` begins and `-D` ends it. */
+export async function cutClientPath(internet: Host, address: string, change: '-I' | '-D'): Promise<void> {
   const rules = clientNetworks.flatMap((network) => [
     ['-s', network, '-d', address],
     ['-s', address, '-d', network],
