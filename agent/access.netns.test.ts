@@ -98,6 +98,7 @@ describe.skipIf(obstacle !== undefined)('a node with real packets', () => {
       bundleRevision: 1,
       trustVersion: 1,
       healthy: true,
+      priority: 100,
     });
     revision += 1;
     const bundles = [{ publicKey: lab.ana.person.publicKey, revision, bundle: 'newer.bundle.of.ana' }];

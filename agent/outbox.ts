@@ -14,7 +14,16 @@ export interface Outbox {
 
 const maxDrift = 100;
 
-export function createOutbox(post: (report: AgentReport) => Promise<void>, log: (line: string) => void): Outbox {
+/** What a report says besides the pass, asked when it is sent: how the node stands, and what devices told. */
+export type Besides = Pick<AgentReport, 'vrrp' | 'vip' | 'health' | 'outages'>;
+
+/** `onDelivered`: the master has what stood besides the pass. */
+export function createOutbox(
+  post: (report: AgentReport) => Promise<void>,
+  log: (line: string) => void,
+  besides: () => Besides = () => ({}),
+  onDelivered: (besides: Besides) => void = () => {},
+): Outbox {
   let last: PassReport | undefined;
   let drift: readonly string[] = [];
   let waiting: AgentReport | undefined;
@@ -24,12 +33,14 @@ export function createOutbox(post: (report: AgentReport) => Promise<void>, log: 
 
   const sendAll = async () => {
     while (waiting !== undefined) {
-      const report: AgentReport = { ...waiting, drift: [...drift] };
+      const more = besides();
+      const report: AgentReport = { ...waiting, drift: [...drift], ...more };
       waiting = undefined;
       const told = drift;
       try {
         await post(report);
         drift = drift.slice(told.length);
+        onDelivered(more);
         lastReason = undefined;
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);

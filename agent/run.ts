@@ -4,6 +4,7 @@ import { parseLoopback } from './formats/loopback.ts';
 import { publicKeyOf } from './formats/wireguard-key.ts';
 import { createOutbox } from './outbox.ts';
 import { type Surroundings, troubleAround } from './plan/surroundings.ts';
+import { openPresence } from './presence.ts';
 import { createReconciler, type PassReport } from './reconcile.ts';
 import { openSupervisor } from './services/supervise.ts';
 import { beAlone } from './system/alone.ts';
@@ -19,11 +20,9 @@ import {
 } from './system/config.ts';
 import { newFigures, serveFigures } from './system/figures.ts';
 import { followMaster } from './system/follow.ts';
-import { hasAddress } from './system/link.ts';
 import { watchLoad } from './system/load.ts';
 import { connectMaster } from './system/master.ts';
 import { openNodeSystem } from './system/node.ts';
-import { openResponder } from './system/responder.ts';
 import { observeSurroundings } from './system/surroundings.ts';
 import { openWireGuard } from './system/wireguard.ts';
 
@@ -79,15 +78,24 @@ export async function runAgent(
       reconciler.wake();
     }, arrivalPauseMs);
   };
-  const responder = openResponder(log, onArrival, figures.probed);
-  const outbox = createOutbox((report: AgentReport) => master.report(report), log);
+  const presence = await openPresence({
+    paths,
+    config,
+    supervisor,
+    log,
+    onArrival,
+    onProbe: figures.probed,
+    onChange: () => outbox.sendAgain(trouble()),
+    onForwardingOff: () => reconciler.wake(),
+  });
+  const post = (report: AgentReport) => master.report(report);
+  const outbox = createOutbox(post, log, presence.besides, presence.delivered);
 
   const cached = await cache.load();
   let snapshot: Snapshot | undefined = cached.snapshot;
   let bundles: readonly CachedBundle[] = cached.bundles;
   let trust = cached.trust && cached.trustJws ? { version: cached.trust.version, jws: cached.trustJws } : undefined;
   let distrust = cached.closedBecause;
-  let healthy = false;
   figures.holds(snapshot);
   if (distrust !== undefined) log(`closed: ${distrust}`);
   let around = troubleAround(surroundings, config.interface);
@@ -110,17 +118,10 @@ export async function runAgent(
     master.joinMesh({ publicKey: meshKey }).catch((error: Error) => log(`joining the mesh: ${error.message}`));
   };
 
-  const refreshResponder = async () => {
-    const node = snapshot?.nodes.find((candidate) => candidate.name === config.node);
-    if (snapshot === undefined || node === undefined) return responder.close();
-    responder.update({ node: node.name, version: snapshot, devices: snapshot.devices, bundles, trust, healthy });
-    if (!hasAddress(node.tunnelAddress)) return;
-    await responder.listen(node.tunnelAddress).catch((error: Error) => log(`answering probes: ${error.message}`));
-  };
+  const offer = () => presence.offer(bundles, trust);
   const onPass = (pass: PassReport) => {
     figures.passed(pass);
-    healthy = pass.applied !== undefined && pass.problem === undefined;
-    refreshResponder();
+    presence.passed(pass.applied !== undefined && pass.problem === undefined);
     return outbox.send(pass, trouble(), load.latest());
   };
 
@@ -133,6 +134,8 @@ export async function runAgent(
     log,
   });
   if (snapshot !== undefined) reconciler.aimFor(snapshot);
+  presence.aimFor(snapshot);
+  offer();
 
   wireguard.onGone(() => reconciler.wake());
   stop.addEventListener('abort', () => reconciler.stop());
@@ -153,17 +156,18 @@ export async function runAgent(
       onClosed: () => figures.masterIs(false),
       onTrust: (version, jws) => {
         trust = { version, jws };
-        refreshResponder();
+        offer();
       },
       onSnapshot: (next) => {
         snapshot = next;
         figures.holds(next);
         reconciler.aimFor(next);
+        presence.aimFor(next);
         joinMesh();
       },
       onBundles: (next) => {
         bundles = next;
-        refreshResponder();
+        offer();
       },
       onProblem: (problem) => {
         if (problem === distrust) return;
@@ -183,7 +187,7 @@ export async function runAgent(
   shown?.stop();
   clearInterval(looking);
   clearTimeout(arrival);
-  responder.close();
+  presence.stop();
   load.stop();
   supervisor.stop();
   alone.close();

@@ -7,8 +7,8 @@ export type Findings = {
   isInForce: boolean;
   /** Interfaces that packets between devices and networks come in by. */
   forwarding: readonly { device: InterfaceName; isOn: boolean | undefined }[];
-  /** Interfaces that networks lie behind, by whether they are there and carry. */
-  links: readonly { device: InterfaceName; isUp: boolean | undefined }[];
+  /** Interfaces that networks lie behind. */
+  links: readonly { device: InterfaceName; isThere: boolean | undefined }[];
   /** Programs beside the agent that answer those inside the tunnel. */
   answering: readonly { name: string; isWell: boolean | undefined }[];
   /** Networks that this node leads to, by whether any service in them answers it; `gateways` are all that lead there. */
@@ -28,7 +28,7 @@ export function judge({ isInForce, forwarding, links, answering, networks, other
   const reasons = [
     ...(isInForce ? [] : ['the rules and peers of its snapshot are not in force']),
     ...forwarding.filter(({ isOn }) => isOn === false).map(({ device }) => `packets from ${device} are not forwarded`),
-    ...links.filter(({ isUp }) => isUp === false).map(({ device }) => `the interface ${device} is gone or down`),
+    ...links.filter(({ isThere }) => isThere === false).map(({ device }) => `the interface ${device} is gone`),
     ...answering.filter(({ isWell }) => isWell === false).map(({ name }) => `${name} does not answer`),
     ...unreachable.flatMap(({ name, gateways }) => {
       const better = others.find(

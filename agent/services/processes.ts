@@ -14,10 +14,10 @@ export function parseStat(text: string): Stat | undefined {
 }
 
 /** Who runs under a number. One that has ended and waits to be collected does not run. */
-export function processAt(pid: number): (ProcessId & { session: number }) | undefined {
+export function processAt(pid: number): (ProcessId & Stat) | undefined {
   const stat = parseStat(textOf(`/proc/${pid}/stat`));
   if (stat === undefined || stat.state === 'Z' || stat.state === 'X') return undefined;
-  return { pid, startTime: stat.startTime, session: stat.session };
+  return { pid, ...stat };
 }
 
 export function isRunning({ pid, startTime }: ProcessId): boolean {

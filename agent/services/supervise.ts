@@ -12,6 +12,8 @@ export interface Supervisor {
   /** The daemon of this name should be so; undefined ends it and removes its files. The same again changes nothing. */
   set(name: string, daemon: Daemon | undefined): void;
   state(name: string): DaemonState;
+  /** Whether a daemon of this name should run. */
+  isWanted(name: string): boolean;
   /** All that is wrong with the daemons, in words. */
   problems(): readonly string[];
   /** Stops watching. The daemons stay. */
@@ -53,6 +55,7 @@ export function openSupervisor(options: SupervisorOptions): Supervisor {
   return {
     set: (name, daemon) => entryOf(name).want(daemon),
     state: (name) => entries.get(name)?.state() ?? { pid: undefined, problem: undefined },
+    isWanted: (name) => entries.get(name)?.isWanted() ?? false,
     problems: () => [...entries.values()].flatMap((entry) => entry.state().problem ?? []),
     stop() {
       clearInterval(looking);
@@ -212,6 +215,7 @@ function superviseOne(
       if (running !== undefined && isGone && !isMourned) mourn(running);
       if (isGone || isDue) work();
     },
+    isWanted: () => wanted !== undefined,
     state: (): DaemonState => ({ pid: isAlive() ? running?.pid : undefined, problem }),
     trimLog: () => processes.trimLog().catch(() => undefined),
     stop() {

@@ -26,6 +26,7 @@ export function agentPaths(stateDirectory: string) {
     journal: `${directory}/found.json`,
     socket: `${directory}/run.sock`,
     services: `${directory}/services`,
+    outages: `${directory}/outages.json`,
   };
 }
 export type AgentPaths = ReturnType<typeof agentPaths>;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import * as v from 'valibot';
@@ -37,6 +38,15 @@ export async function readForwarding(device: InterfaceName): Promise<boolean | u
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/** The same at once, for who looks many times a second. */
+export function forwardingNow(device: InterfaceName): boolean | undefined {
+  try {
+    return readFileSync(forwardingPath(device), 'utf8').trim() !== '0';
+  } catch {
+    return undefined;
   }
 }
 

@@ -9,7 +9,8 @@ const known: Known = {
   devices: [],
   bundles: [],
   trust: { version: 3, jws: 'list' },
-  healthy: true,
+  standing: { healthy: true },
+  nodes: [],
 };
 const asker = { publicKey: 'ANA', bundle: { publicKey: 'ANA', revision: 4, bundle: 'jws' } };
 const answer = (message: string) => probeAnswer(Buffer.from(message), known, asker)?.toString();
@@ -25,6 +26,21 @@ describe('probeAnswer', () => {
       trustVersion: 3,
       healthy: true,
     }));
+
+  test('tells how the node stands, and fewer networks rather than more bytes than were asked', () => {
+    const networks = Array.from({ length: 20 }, (_, number) => `a-network-with-a-long-name-${number}`);
+    const standing = { healthy: false, vrrp: 'MASTER', vip: true, sees: 'n2', priority: 100, draining: true } as const;
+    const text = probeAnswer(
+      Buffer.from(encodeProbe('0123456789abcdef')),
+      { ...known, standing: { ...standing, unreachable: networks } },
+      asker,
+    );
+    expect(text?.length).toBeLessThanOrEqual(probeBytes);
+    const { unreachable, ...rest } = JSON.parse(text?.toString() ?? '');
+    expect(rest).toMatchObject(standing);
+    expect(unreachable.length).toBeGreaterThan(3);
+    expect(networks.slice(0, unreachable.length)).toEqual(unreachable);
+  });
 
   test('a device whose bundle is not here has revision 0', () =>
     expect(
@@ -44,12 +60,12 @@ describe('probeAnswer', () => {
 test('a device is announced when it first asks, and not again while it goes on', async () => {
   const [node, device] = ['127.0.0.51', '127.0.0.52'];
   let arrivals = 0;
-  const responder = openResponder(
-    (line) => expect(line).toBe(''),
-    () => {
+  const responder = openResponder({
+    log: (line) => expect(line).toBe(''),
+    onArrival: () => {
       arrivals += 1;
     },
-  );
+  });
   responder.update({ ...known, devices: [{ address: device, publicKey: 'ANA' }] });
   await responder.listen(node);
   const ask = async (from: string) => {

@@ -1,13 +1,14 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import * as v from 'valibot';
 import type { CachedBundle } from '#contract/agent.ts';
 import type { Ipv4 } from '#contract/network.ts';
+import type { Outage } from '#contract/outage.ts';
 import { agentPort, type Hint, type ProbeAnswer, ProbeRequest } from '#contract/probe.ts';
-import { problem } from '#contract/problem.ts';
 import type { RosterDevice } from '#contract/roster.ts';
 import { compareVersions, type Version } from '#contract/snapshot.ts';
 import { type Allowance, takeOne } from '../plan/allowance.ts';
+import { listenTcp } from './tunnel-http.ts';
 
 /** What the responder knows about the moment. It answers nobody else than these devices. */
 export type Known = {
@@ -17,7 +18,10 @@ export type Known = {
   bundles: readonly CachedBundle[];
   /** The list of keys that the root signed. It is no secret, and worth nothing unless the asker has pinned that root. */
   trust: { version: number; jws: string } | undefined;
-  healthy: boolean;
+  /** What the node tells of itself. */
+  standing: Pick<ProbeAnswer, 'healthy' | 'vrrp' | 'vip' | 'sees' | 'priority' | 'draining' | 'unreachable'>;
+  /** Addresses of the other nodes in the mesh: they ask as well. */
+  nodes: readonly Ipv4[];
 };
 
 /** Answers devices inside the tunnel. Their source address is proof: WireGuard lets each send from its own only. */
@@ -25,28 +29,44 @@ export interface Responder {
   update(known: Known): void;
   /** Binds to the node's tunnel address; again with the same address changes nothing. */
   listen(address: Ipv4): Promise<void>;
+  /** Answers other nodes as well, at this node's address in the mesh; undefined for no more. */
+  listenInMesh(address: Ipv4 | undefined): Promise<void>;
+  /** Has all devices that asked lately ask again. */
+  hintAll(): void;
   close(): void;
 }
 
 const limit = { burst: 60, perSecond: 20 };
 /** A device that has not probed for this long has another port by now, if it is there at all. */
 const rememberAskerMs = 10 * 60_000;
+const hintsAtOnce = 500;
+const hintPauseMs = 10;
 const hint = Buffer.from(JSON.stringify({ hint: 'probe' } satisfies Hint));
 
 type Asker = { publicKey: string; bundle: CachedBundle | undefined };
 
-/**
- * `onArrival` is called at the first probe of a device, and when one comes back after a long silence; `onAnswer` for each
- * probe that is answered.
- */
-export function openResponder(
-  log: (line: string) => void,
-  onArrival: () => void,
-  onAnswer: () => void = () => {},
-): Responder {
+export type ResponderOptions = {
+  log: (line: string) => void;
+  /** At the first probe of a device, and when one comes back after a long silence. */
+  onArrival: () => void;
+  /** For each probe of a device that is answered. */
+  onAnswer?: () => void;
+  /** A device tells what it has seen. */
+  onOutages?: (publicKey: string, outages: readonly Outage[]) => void;
+};
+
+export function openResponder({
+  log,
+  onArrival,
+  onAnswer = () => {},
+  onOutages = () => {},
+}: ResponderOptions): Responder {
   let known: Known | undefined;
   let askers: ReadonlyMap<Ipv4, Asker> = new Map();
+  let nodes: ReadonlySet<Ipv4> = new Set();
   let bound: { address: Ipv4; udp: Socket; tcp: Server } | undefined;
+  let inMesh: { address: Ipv4; udp: Socket } | undefined;
+  let hinting: Timer | undefined;
   const allowances = new Map<Ipv4, Allowance>();
   const lastProbes = new Map<Ipv4, { port: number; at: number }>();
   /** The version of the bundle that each device can fetch here. */
@@ -66,22 +86,47 @@ export function openResponder(
     lastProbes.set(address, { port, at: now });
     const answer = probeAnswer(message, known, asker);
     if (answer === undefined) return;
-    udp.send(answer, port, address);
+    udp.send(answer, port, address, () => undefined);
     onAnswer();
   };
 
-  const close = () => {
+  const answerNode = (udp: Socket, message: Buffer, address: Ipv4, port: number) => {
+    if (known === undefined || !nodes.has(address) || !mayAnswer(address)) return;
+    const answer = probeAnswer(message, known, undefined);
+    if (answer !== undefined) udp.send(answer, port, address, () => undefined);
+  };
+
+  const closeTunnel = () => {
     bound?.udp.close();
     bound?.tcp.close();
     bound?.tcp.closeAllConnections();
     bound = undefined;
+  };
+  const closeMesh = () => {
+    inMesh?.udp.close();
+    inMesh = undefined;
+  };
+
+  /** In small groups: what all of them ask next is to be answered in time. */
+  const hintAll = () => {
+    clearTimeout(hinting);
+    const since = performance.now() - rememberAskerMs;
+    const waiting = [...lastProbes].filter(([, { at }]) => at >= since);
+    const next = () => {
+      for (const [address, { port }] of waiting.splice(0, hintsAtOnce))
+        bound?.udp.send(hint, port, address, () => undefined);
+      if (waiting.length > 0) hinting = setTimeout(next, hintPauseMs);
+    };
+    next();
   };
 
   return {
     update(next) {
       known = next;
       askers = askersOf(next);
-      for (const address of [...allowances.keys()]) if (!askers.has(address)) allowances.delete(address);
+      nodes = new Set(next.nodes);
+      for (const address of [...allowances.keys()])
+        if (!askers.has(address) && !nodes.has(address)) allowances.delete(address);
       for (const [address, { bundle }] of askers) {
         if (bundle === undefined) continue;
         const had = offered.get(address);
@@ -90,7 +135,7 @@ export function openResponder(
         const probe = lastProbes.get(address);
         const isNewer = had !== undefined && compareVersions(now, had) > 0;
         if (isNewer && probe !== undefined && performance.now() - probe.at < rememberAskerMs)
-          bound?.udp.send(hint, probe.port, address);
+          bound?.udp.send(hint, probe.port, address, () => undefined);
       }
       for (const address of [...offered.keys()]) if (!askers.has(address)) offered.delete(address);
       for (const address of [...lastProbes.keys()]) if (!askers.has(address)) lastProbes.delete(address);
@@ -98,14 +143,19 @@ export function openResponder(
 
     async listen(address) {
       if (bound?.address === address) return;
-      close();
+      closeTunnel();
       const udp = await bindUdp(address);
       udp.on('message', (message, from) => answerProbe(udp, message, from.address, from.port));
       udp.on('error', (error) => log(`probes: ${error.message}`));
       try {
-        const tcp = await listenTcp(address, (path, asker) => {
-          if (!mayAnswer(asker)) return 'later';
-          return path === '/v1/trust' ? known?.trust?.jws : askers.get(asker)?.bundle?.bundle;
+        const tcp = await listenTcp(address, {
+          mayAsk: mayAnswer,
+          text: (path, asker) => (path === '/v1/trust' ? known?.trust?.jws : askers.get(asker)?.bundle?.bundle),
+          takeOutages(asker, outages) {
+            const publicKey = askers.get(asker)?.publicKey;
+            if (publicKey !== undefined) onOutages(publicKey, outages);
+            return publicKey !== undefined;
+          },
         });
         bound = { address, udp, tcp };
       } catch (error) {
@@ -114,7 +164,23 @@ export function openResponder(
       }
     },
 
-    close,
+    async listenInMesh(address) {
+      if (inMesh?.address === address) return;
+      closeMesh();
+      if (address === undefined) return;
+      const udp = await bindUdp(address);
+      udp.on('message', (message, from) => answerNode(udp, message, from.address, from.port));
+      udp.on('error', (error) => log(`probes of nodes: ${error.message}`));
+      inMesh = { address, udp };
+    },
+
+    hintAll,
+
+    close() {
+      clearTimeout(hinting);
+      closeTunnel();
+      closeMesh();
+    },
   };
 }
 
@@ -123,22 +189,30 @@ function askersOf({ devices, bundles }: Known): ReadonlyMap<Ipv4, Asker> {
   return new Map(devices.map(({ address, publicKey }) => [address, { publicKey, bundle: byKey.get(publicKey) }]));
 }
 
-/** The answer to a probe; undefined for anything else, and when it would be longer than what was asked. */
-export function probeAnswer(message: Buffer, known: Known, asker: Asker): Buffer | undefined {
+/**
+ * The answer to a probe; undefined for anything else, and when it would be longer than what was asked. Networks that
+ * cannot be reached are left out, the last first, where they make it too long. Another node has no bundle here.
+ */
+export function probeAnswer(message: Buffer, known: Known, asker: Asker | undefined): Buffer | undefined {
   const nonce = readNonce(message);
   if (nonce === undefined) return undefined;
-  const answer: ProbeAnswer = {
-    nonce,
-    node: known.node,
-    epoch: known.version.epoch,
-    revision: known.version.revision,
-    // What can be fetched here now; a larger number would only be asked for in vain.
-    bundleRevision: asker.bundle?.revision ?? 0,
-    ...(known.trust === undefined ? {} : { trustVersion: known.trust.version }),
-    healthy: known.healthy,
-  };
-  const text = Buffer.from(JSON.stringify(answer));
-  return text.length <= message.length ? text : undefined;
+  const { unreachable = [], ...standing } = known.standing;
+  for (let named = unreachable.length; named >= 0; named -= 1) {
+    const answer: ProbeAnswer = {
+      nonce,
+      node: known.node,
+      epoch: known.version.epoch,
+      revision: known.version.revision,
+      // What can be fetched here now; a larger number would only be asked for in vain.
+      bundleRevision: asker?.bundle?.revision ?? 0,
+      ...(known.trust === undefined ? {} : { trustVersion: known.trust.version }),
+      ...standing,
+      ...(named === 0 ? {} : { unreachable: unreachable.slice(0, named) }),
+    };
+    const text = Buffer.from(JSON.stringify(answer));
+    if (text.length <= message.length) return text;
+  }
+  return undefined;
 }
 
 function readNonce(message: Buffer): string | undefined {
@@ -157,38 +231,6 @@ function bindUdp(address: Ipv4): Promise<Socket> {
     socket.bind({ address, port: agentPort, exclusive: true }, () => {
       socket.off('error', reject);
       resolve(socket);
-    });
-  });
-}
-
-type Path = '/v1/bundle' | '/v1/trust';
-
-function listenTcp(address: Ipv4, textFor: (path: Path, asker: Ipv4) => string | 'later' | undefined): Promise<Server> {
-  const server = createServer(
-    { requestTimeout: 5_000, headersTimeout: 5_000, keepAliveTimeout: 1_000 },
-    (request, response) => {
-      const send = (status: number, type: string, body: string) =>
-        response
-          .writeHead(status, { 'content-type': type, 'cache-control': 'no-store', connection: 'close' })
-          .end(body);
-      const refuse = (code: 'not-found' | 'method-not-allowed' | 'too-many-requests') => {
-        const document = problem(code);
-        send(document.status, 'application/problem+json', JSON.stringify(document));
-      };
-      const { url, method, socket } = request;
-      if (url !== '/v1/bundle' && url !== '/v1/trust') return refuse('not-found');
-      if (method !== 'GET') return refuse('method-not-allowed');
-      const text = textFor(url, socket.remoteAddress ?? '');
-      if (text === 'later') return refuse('too-many-requests');
-      if (text === undefined) return refuse('not-found');
-      send(200, 'application/jose', text);
-    },
-  );
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host: address, port: agentPort, exclusive: true }, () => {
-      server.off('error', reject);
-      resolve(server);
     });
   });
 }

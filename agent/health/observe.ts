@@ -1,0 +1,138 @@
+import { networkInterfaces } from 'node:os';
+import type { InterfaceName, Ipv4 } from '#contract/network.ts';
+import type { ProbeAnswer } from '#contract/probe.ts';
+import { forwardingNow } from '../system/link.ts';
+import { answersDns, answersTcp } from './ask.ts';
+import type { Findings } from './judge.ts';
+import { newChecks } from './steady.ts';
+import type { Watched, WatchedNetwork } from './watched.ts';
+
+/** Looks at this machine and asks what runs on it, again and again, without starting a program for it. */
+export interface Observer {
+  aimFor(watched: Watched | undefined): void;
+  /** Reads what the kernel says now; what is asked for was asked before. */
+  look(others: readonly ProbeAnswer[]): Omit<Findings, 'isInForce'>;
+  /** Whether everything that should be asked was answered, or missed, at least once. */
+  hasAsked(): boolean;
+  stop(): void;
+}
+
+const askDaemonsEveryMs = 250;
+const askBackendsEveryMs = 500;
+const backendAnswersWithinMs = 400;
+const frontPort = 443;
+
+export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) => boolean): Observer {
+  let watched: Watched | undefined;
+  const checks = newChecks();
+  let turn = 0;
+
+  const daemonChecks = () => {
+    if (watched === undefined) return [];
+    const { dnsName, front, tunnelAddress, vip } = watched;
+    const here = ownAddresses();
+    const resolvers = [tunnelAddress, vip].filter((address) => address !== undefined && here.has(address)) as Ipv4[];
+    return [
+      ...(dnsName === undefined || !isWanted('dnsmasq')
+        ? []
+        : resolvers.map((address) => ({
+            key: `dnsmasq at ${address}`,
+            ask: () => answersDns(address, dnsName, askDaemonsEveryMs - 10),
+          }))),
+      ...(front === undefined || !isWanted('nginx') || !here.has(front)
+        ? []
+        : [{ key: 'nginx', ask: () => answersTcp(front, frontPort, { withinMs: askDaemonsEveryMs - 10 }) }]),
+    ];
+  };
+  const askDaemons = async () => {
+    const asked = daemonChecks();
+    await Promise.all(asked.map(async ({ key, ask }) => checks.note(key, await ask())));
+    checks.keepOnly([...asked.map(({ key }) => key), ...networkKeys(), ...kernelKeys()]);
+  };
+  const networkKeys = () => (watched?.networks ?? []).map(({ name }) => `network ${name}`);
+  const devices = () => watched?.devices ?? [];
+  const kernelKeys = () => [
+    ...[tunnel, ...devices()].map((device) => `forwarding ${device}`),
+    ...devices().map((device) => `link ${device}`),
+  ];
+  /** Two looks in a row decide, so that what is being put right is not taken for a fault. */
+  const steadily = (key: string, isSo: boolean) => {
+    checks.note(key, isSo);
+    return checks.isWell(key);
+  };
+
+  /** One service is asked in each turn. Only when it does not answer are the others: all of them must be out of reach. */
+  const askNetwork = async ({ name, backends }: WatchedNetwork) => {
+    const first = backends[turn % backends.length];
+    if (first === undefined) return;
+    const ask = ({ address, port }: { address: Ipv4; port: number }) =>
+      answersTcp(address, port, { withinMs: backendAnswersWithinMs, refusalCounts: true });
+    const isHit =
+      (await ask(first)) ||
+      (await Promise.all(backends.filter((one) => one !== first).map(ask))).some((isAnswered) => isAnswered);
+    checks.note(`network ${name}`, isHit);
+  };
+  const askBackends = async () => {
+    turn += 1;
+    await Promise.all((watched?.networks ?? []).map(askNetwork));
+  };
+
+  const timers = [every(askDaemonsEveryMs, askDaemons), every(askBackendsEveryMs, askBackends)];
+  return {
+    aimFor(next) {
+      watched = next;
+    },
+    look(others) {
+      if (watched === undefined) return { forwarding: [], links: [], answering: [], networks: [], others };
+      const up = upInterfaces();
+      const { networks } = watched;
+      const now = new Map(devices().map((device) => [device, forwardingNow(device)]));
+      // What is gone cannot forward; that is told of it once.
+      const forwarding = [
+        { device: tunnel, isOn: steadily(`forwarding ${tunnel}`, forwardingNow(tunnel) === true) },
+        ...[...now].map(([device, isOn]) => ({ device, isOn: steadily(`forwarding ${device}`, isOn !== false) })),
+      ];
+      return {
+        forwarding,
+        links: [...now].map(([device, isOn]) => ({ device, isThere: steadily(`link ${device}`, isOn !== undefined) })),
+        answering: daemonChecks().map(({ key }) => ({ name: key, isWell: checks.isWell(key) })),
+        networks: networks.map(({ name, device, gateways }) => ({
+          name,
+          gateways,
+          isReachable: up.has(device) ? checks.isWell(`network ${name}`) : false,
+        })),
+        others,
+      };
+    },
+    hasAsked: () =>
+      daemonChecks().every(({ key }) => checks.isWell(key) !== undefined) &&
+      (watched?.networks ?? []).every(
+        ({ name, backends }) => backends.length === 0 || checks.isWell(`network ${name}`) !== undefined,
+      ),
+    stop() {
+      for (const stop of timers) stop();
+    },
+  };
+}
+
+/** Interfaces that are up, carry, and have an address. */
+const upInterfaces = () => new Set(Object.keys(networkInterfaces()));
+
+function ownAddresses(): ReadonlySet<string> {
+  return new Set(Object.values(networkInterfaces()).flatMap((list) => list?.map(({ address }) => address) ?? []));
+}
+
+/** Calls again and again, and never a second time before the first has ended. */
+function every(periodMs: number, call: () => Promise<unknown>): () => void {
+  let isBusy = false;
+  const timer = setInterval(() => {
+    if (isBusy) return;
+    isBusy = true;
+    call()
+      .catch(() => undefined)
+      .finally(() => {
+        isBusy = false;
+      });
+  }, periodMs);
+  return () => clearInterval(timer);
+}
