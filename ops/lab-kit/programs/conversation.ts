@@ -1,7 +1,7 @@
 /**
  * One TCP connection that says something every 20 ms and wants it back, as a program of its own:
  * `bun conversation.ts HOST PORT`. It ends at SIGTERM or when the connection does, with one line of JSON; `endedAt` in ms
- * since 1970, as the lab's clock.
+ * since 1970, as the lab's clock, and `silentMs` since it heard something last.
  */
 import { connect } from 'node:net';
 
@@ -15,7 +15,8 @@ socket.setEncoding('utf8');
 
 function end(how: string): never {
   const endedAt = performance.timeOrigin + performance.now();
-  console.log(JSON.stringify({ sent, heard, longestGapMs: Math.round(longestGapMs), how, endedAt }));
+  const silentMs = Math.round(performance.now() - lastHeardAt);
+  console.log(JSON.stringify({ sent, heard, longestGapMs: Math.round(longestGapMs), how, endedAt, silentMs }));
   process.exit(0);
 }
 

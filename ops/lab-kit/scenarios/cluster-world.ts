@@ -10,15 +10,22 @@ export const clusterTopology = `
                                              |              |                          |   lan 172.19.0.0/16
                                          internet ----------+-- 198.18.2.10 n2 -- .2 --+-- intranet .10
                                              |              |                          |-- wiki .20
-  cafe 192.0.2.2 (NAT) -- more -- abroad ----+              +-- 198.18.3.10 n3 -- .3 --+
-                              (may be late and lossy)
+  cafe 192.0.2.2 (NAT) -- more -- abroad ----+              +-- 198.18.3.10 n3 -- .3 --+-- archive 172.20.0.10
+                              (may be late and lossy)                                       (172.20.0.0/16, no NAT)
 `;
 
-/** The service LAN that every node has a leg in, and who is there. */
-export const lan = { cidr: '172.19.0.0/16', device: 'lan0', intranet: '172.19.0.10', wiki: '172.19.0.20' } as const;
+/** The service LAN that every node has a leg in, and who is there. A second subnet on it is reached without NAT. */
+export const lan = {
+  cidr: '172.19.0.0/16',
+  device: 'lan0',
+  intranet: '172.19.0.10',
+  wiki: '172.19.0.20',
+  plainCidr: '172.20.0.0/16',
+  archive: '172.20.0.10',
+} as const;
 
 /** A machine that is a node, or becomes one. */
-export type NodePlace = { name: string; host: Host; address: string; lanAddress: string };
+export type NodePlace = { name: string; host: Host; address: string; lanAddress: string; plainAddress: string };
 
 export type ClusterWorld = {
   lab: Lab;
@@ -31,6 +38,7 @@ export type ClusterWorld = {
   nodes: readonly NodePlace[];
   intranet: Host;
   wiki: Host;
+  archive: Host;
   home: Host;
   cafe: Host;
 };
@@ -41,7 +49,8 @@ export const poorPath: Path = { delayMs: 40, jitterMs: 10, loss: 0.01 };
 /** Hosts and cables, with the services running. Nothing of ours is installed yet. */
 export async function openClusterWorld(lab: Lab, { nodes = 3 } = {}): Promise<ClusterWorld> {
   const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
-  const [internet, abroad, lanSwitch, intranet, wiki] = await lab.boot('internet', 'abroad', 'lan', 'intranet', 'wiki');
+  const [internet, abroad, lanSwitch] = await lab.boot('internet', 'abroad', 'lan');
+  const [intranet, wiki, archive] = await lab.boot('intranet', 'wiki', 'archive');
   const hosts = await lab.boot(...names);
   await Promise.all([forward(internet), forward(abroad)]);
   await lanSwitch.ip('link add lan0 type bridge', 'link set lan0 up');
@@ -49,6 +58,7 @@ export async function openClusterWorld(lab: Lab, { nodes = 3 } = {}): Promise<Cl
   await Promise.all([
     service(lab, lanSwitch, intranet, lan.intranet),
     service(lab, lanSwitch, wiki, lan.wiki),
+    service(lab, lanSwitch, archive, lan.archive),
     lab.link(
       { host: internet, name: 'to-abroad', address: '100.64.0.1/30' },
       { host: abroad, name: 'to-internet', address: '100.64.0.2/30' },
@@ -58,7 +68,7 @@ export async function openClusterWorld(lab: Lab, { nodes = 3 } = {}): Promise<Cl
   await internet.ip('route add 192.0.2.0/24 via 100.64.0.2');
   const home = await natRouter(lab, internet, 'home', '203.0.113', '192.168.1.1/24');
   const cafe = await natRouter(lab, abroad, 'cafe', '192.0.2', '10.0.0.1/24');
-  return { lab, internet, abroad, lanSwitch, nodes: places, intranet, wiki, home, cafe };
+  return { lab, internet, abroad, lanSwitch, nodes: places, intranet, wiki, archive, home, cafe };
 }
 
 async function place(lab: Lab, internet: Host, lanSwitch: Host, host: Host, number: number): Promise<NodePlace> {
@@ -73,7 +83,9 @@ async function place(lab: Lab, internet: Host, lanSwitch: Host, host: Host, numb
     { host: lanSwitch, name: `to-${host.name}`, bridge: 'lan0' },
     { host, name: lan.device, address: `${lanAddress}/16` },
   );
-  return { name: host.name, host, address, lanAddress };
+  const plainAddress = `172.20.0.${number}`;
+  await host.ip(`addr add ${plainAddress}/16 dev ${lan.device}`);
+  return { name: host.name, host, address, lanAddress, plainAddress };
 }
 
 /** Services answer only to their own subnet: they know no other route. */

@@ -18,16 +18,21 @@ export type Cluster = {
   postern(...words: readonly string[]): Promise<void>;
 };
 
-/** The intranet is reached as it is; the wiki by its name, through the nodes' own web server. */
+/**
+ * The intranet is reached as it is, the wiki by its name through the nodes' own web server, the archive without NAT: its
+ * LAN has to know which node leads back.
+ */
 export function clusterPolicy(nodes: readonly { name: string }[]): string {
   const gateways = nodes.map(({ name }) => `${name} dev ${lan.device}`).join(', ');
   return [
     'role admin',
     'role developer',
     `network internal = ${lan.cidr} via ${gateways}`,
+    `network plain = ${lan.plainCidr} via ${gateways} no-nat`,
     `service intranet = ${lan.intranet} tcp/80, tcp/7000`,
     `service wiki     = ${lan.wiki} tcp/80 name wiki.corp.internal front https`,
-    'allow everyone -> intranet, wiki',
+    `service archive  = ${lan.archive} tcp/7000`,
+    'allow everyone -> intranet, wiki, archive',
     'allow admin -> internal',
     '',
   ].join('\n');

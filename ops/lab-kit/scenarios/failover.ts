@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Host } from '../host.ts';
-import { endRelay, relay } from '../relay.ts';
+import { relay } from '../relay.ts';
 import { sampleEveryMs } from '../sampler.ts';
 import { type Context, expect, type Scenario } from '../scenario.ts';
 import { Spread, spreadOf } from '../spread.ts';
@@ -9,6 +9,7 @@ import { type FaultKind, faultKinds, faultsOf, repairedFaults } from './cluster-
 import { type Landmarks, landmarksOf, settled, Watchers } from './cluster-state.ts';
 import { clusterTopology, machineAbroad, machineNearby, makePoor, poorPath } from './cluster-world.ts';
 import { type Baselines, measureBaselines, observationMs } from './failover-baseline.ts';
+import { type Flows, flowGoalMs, tryFlows } from './failover-flows.ts';
 import { type Measured, measuredOf, nameFront, openWay, type Trial, tryFault, type Ways } from './failover-trial.ts';
 
 const extents = {
@@ -82,7 +83,12 @@ export const failover: Scenario = {
       clean[kind] = measured.clean.outage;
       poor[kind] = measured.relay.outage;
     }
-    if (!short) await tryRepairs(context, cluster, landmarks, ways);
+    if (!short) {
+      await tryRepairs(context, cluster, landmarks, ways);
+      const flows = await hurtFlows(context, cluster, landmarks, ways, extent);
+      Object.assign(clean, flows.clean);
+      Object.assign(poor, flows.relay);
+    }
     const falseOnes = await lose(context, cluster, landmarks, ways, extent);
     await check('the settings are those that we ship', async (note) => note(JSON.stringify(shipped(landmarks))));
     return {
@@ -160,6 +166,25 @@ async function tryRepairs({ check }: Context, cluster: Cluster, landmarks: Landm
   }
 }
 
+async function hurtFlows(
+  { step, check }: Context,
+  cluster: Cluster,
+  landmarks: Landmarks,
+  ways: Ways,
+  { repetitions }: Extent,
+): Promise<Flows> {
+  const fault = faultsOf(cluster).blackhole;
+  const flows = await step('TCP connections that are open when the active node falls silent', (note) =>
+    tryFlows(cluster, landmarks, ways, fault, repetitions, note),
+  );
+  await check(`end or go on within ${flowGoalMs} ms, and never hang`, async (note) => {
+    const all = [flows.clean, flows.relay].flatMap(({ tcp_nat, tcp_no_nat }) => [tcp_nat, tcp_no_nat]);
+    note(all.map(told).join('; '));
+    for (const { max_ms } of all) expect(max_ms <= flowGoalMs, () => `one took ${max_ms} ms`);
+  });
+  return flows;
+}
+
 /** Nothing dies, but one of twenty packets: nobody is to move. */
 async function lose(
   { check, lab }: Context,
@@ -183,7 +208,7 @@ async function lose(
     counted.false_switches = watchers.switches().flat().length;
     const { longestMs, answered, failed } = await ways.clean.sampler.silence(from, to);
     await watchers.end();
-    await endRelay(internet, interfaces, losing);
+    await losing.end();
     note(
       `${counted.false_elections} elections, ${counted.false_switches} switches; ` +
         `${failed} of ${answered + failed} requests failed, longest silence ${Math.round(longestMs)} ms`,
