@@ -1,7 +1,9 @@
 #!/bin/sh
 # In a virtual machine, with this machine's root around it: runs the job and switches off.
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 POSTERN_VM=1
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 job=/vm-job
+POSTERN_VM=$(cat $job/kind)
+export POSTERN_VM
 ln -sfn "$(cat $job/modules)" "/lib/modules/$(cat $job/version)"
 ip link set lo up
 hostname vm

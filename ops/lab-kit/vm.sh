@@ -87,10 +87,13 @@ make_job "$@"
 
 # /dev/kvm may open and still not run an ordinary kernel, where the processor does not show that it can.
 if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
-  accelerated='-accel kvm -cpu host'
+  kind=accelerated
+  processor='-accel kvm -cpu host'
 else
-  accelerated='-accel tcg,thread=multi,tb-size=512 -cpu max,pmu=off'
+  kind=emulated
+  processor='-accel tcg,thread=multi,tb-size=512 -cpu max,pmu=off'
 fi
+echo "$kind" >"$job/kind"
 cat "$job/out" &
 out=$!
 cat "$job/err" >&2 &
@@ -98,7 +101,7 @@ err=$!
 share=security_model=none,multidevs=remap
 code=0
 # shellcheck disable=SC2086
-timeout -k 5 "$seconds" qemu-system-x86_64 -M q35,usb=off,vmport=off $accelerated -smp "$(nproc)" -m "$memory" \
+timeout -k 5 "$seconds" qemu-system-x86_64 -M q35,usb=off,vmport=off $processor -smp "$(nproc)" -m "$memory" \
   -nodefaults -no-user-config -display none -no-reboot -nic none \
   -kernel "$cache/kernel/boot/vmlinuz-$version" -initrd "$cache/initrd" \
   -append 'console=ttyS0 quiet loglevel=4 panic=-1 reboot=t mitigations=off nokaslr audit=0 nowatchdog' \
