@@ -1,12 +1,22 @@
 import { Command, CommanderError } from 'commander';
 import * as v from 'valibot';
+import { verifyTrust } from './formats/signed.ts';
 import { hasOurs, mixedKinds, type Surroundings } from './plan/surroundings.ts';
 import { openSystem, runAgent } from './run.ts';
 import { planLines, planOf } from './show-plan.ts';
 import { beAlone } from './system/alone.ts';
 import { runCommand } from './system/command.ts';
-import { AgentConfig, agentPaths, initialise, readConfig, SetupError, writeConfig } from './system/config.ts';
+import {
+  AgentConfig,
+  agentPaths,
+  initialise,
+  readAgentKey,
+  readConfig,
+  SetupError,
+  writeConfig,
+} from './system/config.ts';
 import { openLog } from './system/log.ts';
+import { connectMaster } from './system/master.ts';
 import type { NodeSystem } from './system/node.ts';
 import { missingPrerequisites } from './system/prerequisites.ts';
 import { observeSurroundings } from './system/surroundings.ts';
@@ -108,6 +118,14 @@ command('plan', 'print what would be done now, and do nothing')
     const plan = await planOf(agentPaths(stateDir));
     for (const line of json ? [JSON.stringify(plan)] : planLines(plan)) print(line);
   });
+
+command('self', 'print what the master knows of this node').action(async ({ stateDir }) => {
+  const paths = agentPaths(stateDir);
+  const { master: url, node, root } = await readConfig(paths);
+  const master = connectMaster({ url, node, key: await readAgentKey(paths), now: () => new Date() });
+  await master.fetchTrust((text) => verifyTrust(text, root));
+  print(JSON.stringify(await master.self()));
+});
 
 command('teardown', 'remove the tunnel, the rules and the sets; keys and cache stay').action(async ({ stateDir }) => {
   await requireMachine();

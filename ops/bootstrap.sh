@@ -57,8 +57,33 @@ bootstrap_packages() {
   bootstrap_say "installing$missing with apt ..."
   # Recommended packages would bring a kernel. The lists are fetched only when what is there does not do.
   # shellcheck disable=SC2086
-  bootstrap_apt install $missing || { bootstrap_apt update && bootstrap_apt install $missing; } ||
+  bootstrap_at_rest bootstrap_apt install $missing ||
+    { bootstrap_apt update && bootstrap_at_rest bootstrap_apt install $missing; } ||
     bootstrap_fail "apt-get could not install$missing; what it said stands in $root/.tools/apt.log"
+}
+
+# Some packages start a service of their own, now and at each boot. Those programs are the agent's to start. What was
+# there before, and what somebody has decided of services, stays.
+bootstrap_at_rest() {
+  serving=
+  for package in keepalived nginx; do
+    case " $missing " in *" $package "*) serving="$serving $package.service" ;; esac
+  done
+  policy=/usr/sbin/policy-rc.d
+  status=0
+  if [ -z "$serving" ] || [ -e "$policy" ]; then
+    "$@" || status=$?
+  else
+    (
+      trap 'rm -f "$policy"' EXIT
+      trap 'exit 130' INT TERM
+      printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+      "$@"
+    ) || status=$?
+  fi
+  # shellcheck disable=SC2086
+  [ -z "$serving" ] || systemctl --quiet disable $serving >/dev/null 2>&1 || true
+  return "$status"
 }
 
 bootstrap_apt() {
@@ -68,7 +93,8 @@ bootstrap_apt() {
     >"$root/.tools/apt.log" 2>&1 </dev/null
 }
 
-node_programs='wg:wireguard-tools wireguard-go:wireguard-go iptables:iptables ipset:ipset ip:iproute2 conntrack:conntrack openssl:openssl'
+node_programs='wg:wireguard-tools wireguard-go:wireguard-go iptables:iptables ipset:ipset ip:iproute2 conntrack:conntrack openssl:openssl
+  keepalived:keepalived nginx:nginx dnsmasq:dnsmasq-base curl:curl'
 lab_programs='pebble:pebble sysctl:procps pgrep:procps systemctl:systemd nft:nftables ping:iputils-ping curl:curl unshare:util-linux setpriv:util-linux script:bsdutils'
 test_programs='jq:jq chromium:chromium'
 case "${postern_for:-lab}" in

@@ -18,7 +18,10 @@ let clone: string;
 let bin: string;
 
 const always = ['sh', 'sed', 'cat', 'cksum', 'mkdir', 'dirname', 'flock', 'touch', 'sleep'];
-const nodePrograms = ['wg', 'wireguard-go', 'iptables', 'ipset', 'ip', 'openssl'];
+const nodePrograms = [
+  ...['wg', 'wireguard-go', 'iptables', 'ipset', 'ip', 'openssl'],
+  ...['keepalived', 'nginx', 'dnsmasq', 'curl'],
+];
 
 beforeEach(() => {
   clone = mkdtempSync(join(tmpdir(), 'postern-bootstrap-'));

@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import * as v from 'valibot';
-import type { NewMesh } from '#contract/admin.ts';
+import { type NewMesh, NodeResource } from '#contract/admin.ts';
 import {
   type AgentReport,
   CachedBundle,
@@ -35,6 +35,8 @@ export interface Master {
   /** The bundles that are newer than a revision. */
   fetchBundles(after: number): Promise<readonly CachedBundle[]>;
   report(report: AgentReport): Promise<void>;
+  /** This node as the master knows it. */
+  self(): Promise<NodeResource>;
   /** Says by which key this node is known in the mesh. */
   joinMesh(mesh: NewMesh): Promise<void>;
   openChannel(onNotice: (notice: RevisionNotice) => void): Promise<Channel>;
@@ -166,6 +168,11 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
         [204],
         'the report',
       );
+    },
+
+    async self() {
+      const answer = await askWithToken({ method: 'GET', path: '/v1/agent/node' });
+      return v.parse(NodeResource, JSON.parse(expectStatus(answer, [200], 'what it knows of this node').body));
     },
 
     async joinMesh(mesh) {

@@ -1,6 +1,6 @@
 import { Elysia } from 'elysia';
 import * as v from 'valibot';
-import { NewMesh } from '#contract/admin.ts';
+import { NewMesh, NodeResource } from '#contract/admin.ts';
 import { AgentReport, CachedBundle } from '#contract/agent.ts';
 import { commonHeaders } from '../http/errors.ts';
 import { reportLimit } from '../http/read-json.ts';
@@ -9,6 +9,7 @@ import type { Master } from '../master.ts';
 import { recordReport, setMesh } from '../store/nodes.ts';
 import { agentArea, readCallersJson } from './areas.ts';
 import { noContent, operation, text } from './documentation.ts';
+import { shownNode } from './shown-node.ts';
 import { heedHeld } from './witness.ts';
 
 const about = { tag: 'Agents', bearer: 'agentToken' } as const;
@@ -59,6 +60,10 @@ export function agentRoutes(master: Master) {
       query: After,
       response: { 200: v.object({ items: v.array(CachedBundle) }) },
       detail: operation('listBundles', 'The bundles that are new since the snapshot of a revision', about),
+    })
+    .get('/v1/agent/node', ({ node }) => shownNode(fleet, node), {
+      response: { 200: NodeResource },
+      detail: operation('getOwnNode', 'The node itself, as admins see it', about),
     })
     .put(
       '/v1/agent/mesh',

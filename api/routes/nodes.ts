@@ -13,16 +13,14 @@ import type { Master } from '../master.ts';
 import { addNode, changeNode, findNode, pageOfNodes, removeNode, type StoredNode } from '../store/nodes.ts';
 import { adminArea, readCallersJson } from './areas.ts';
 import { noContent, operation } from './documentation.ts';
+import { shownNode } from './shown-node.ts';
 
 const byName = v.object({ name: Name });
 const about = { tag: 'Nodes', bearer: 'userToken' } as const;
 
 export function nodeRoutes(master: Master) {
   const { store, fleet, callers, now } = master;
-  const shown = ({ agentKey, ...node }: StoredNode): NodeResource => ({
-    ...node,
-    connected: fleet.isConnected(node.name),
-  });
+  const shown = (node: StoredNode) => shownNode(fleet, node);
   const etagOfNode = ({ connected, applied, problem, vrrp, vip, healthy, reasons, seenAt, ...node }: NodeResource) =>
     etagOf(node, { connected, applied, problem, vrrp, vip, healthy, reasons, seenAt });
 

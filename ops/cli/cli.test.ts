@@ -158,7 +158,27 @@ describe('postern', () => {
     expect(refused).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('allow admin -> internal') });
     const removed = await postern('network', 'remove', 'internal', '--with-access');
     expect(removed.stdout).toContain('still to follow: n1');
-    expect((await postern('node', 'list')).stdout).toMatch(/n1\s+198\.51\.100\.7:51820/);
+    expect((await postern('node', 'list')).stdout).toMatch(/n1\s+not ready\s.*198\.51\.100\.7:51820/);
+  });
+
+  test('makes a code for a node once, drains, moves and removes nodes', async () => {
+    await registerNode('n4');
+    const added = await postern('node', 'add', 'n5', '--endpoint', 'n5.example.com:51820', '--priority', '90');
+    expect(added.stdout).toMatch(/^ {2}([0-9A-Z]{5}-){4}[0-9A-Z]{5}$/m);
+    expect(added.stdout).toContain(`sudo ops/up --join https://127.0.0.1:${port} --root ${root}`);
+    const [code] = JSON.parse((await postern('node', 'codes', '--json')).stdout);
+    expect(code).toMatchObject({ name: 'n5', state: 'open', priority: 90, endpoints: ['n5.example.com:51820'] });
+    expect((await postern('node', 'codes', 'withdraw', code.id)).exitCode).toBe(0);
+    expect((await postern('node', 'codes')).stdout).toMatch(/n5\s+withdrawn/);
+    expect((await postern('node', 'drain', 'n4')).stdout).toContain('left by its devices');
+    const moved = await postern('node', 'set', 'n4', '--endpoint', 'n4.example.com:7000', '--priority', '7', '--json');
+    expect(JSON.parse(moved.stdout)).toMatchObject({ draining: true, priority: 7, endpoints: ['n4.example.com:7000'] });
+    expect((await postern('node', 'undrain', 'n4')).stdout).toContain('takes devices again');
+    expect((await postern('node', 'show', 'n4')).stdout).toMatch(/^PRIORITY +7$/m);
+    expect(await postern('node', 'remove', 'n4')).toMatchObject({ exitCode: 1 });
+    expect((await postern('node', 'remove', 'n4', '--yes')).stdout).toContain('ops/down --purge');
+    expect(await postern('node', 'show', 'n4')).toMatchObject({ exitCode: 3 });
+    expect(await postern('node', 'add', 'n5', '--priority', '255')).toMatchObject({ exitCode: 2 });
   });
 
   test('shows, checks, compares, puts in force and undoes a policy, and asks before it does', async () => {

@@ -6,6 +6,7 @@ import { addDeviceCommands } from './device-commands.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { openMaster, Refused } from './master.ts';
 import { addNetworkCommands } from './network-commands.ts';
+import { addNodeCommands } from './node-commands.ts';
 import { addPolicyChangeCommands } from './policy-change-commands.ts';
 import { addPolicyCommands } from './policy-commands.ts';
 import { addPortCommands } from './port-commands.ts';
@@ -73,6 +74,7 @@ async function shown(act: (options: Options, screen: Screen) => Promise<void>): 
 addUserCommands(program, session);
 addDeviceCommands(program, session);
 addNetworkCommands(program, session);
+addNodeCommands(program, session);
 addServiceCommands(program, session);
 addPortCommands(program, session);
 addPolicyChangeCommands(addPolicyCommands(program, session), session);

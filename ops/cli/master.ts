@@ -45,11 +45,11 @@ const RootHeader = v.object({
 
 /**
  * The master at `url`, once its list of keys is found to be signed by the pinned root and to name the certificate that
- * this very connection shows. The token is sent only on connections with such a certificate.
+ * this very connection shows. The token, if any, is sent only on connections with such a certificate.
  *
  * @throws Untrusted, Unreachable
  */
-export async function openMaster(url: URL, root: string, token: string): Promise<Master> {
+export async function openMaster(url: URL, root: string, token?: string): Promise<Master> {
   const first = await ask(url, { method: 'GET', path: '/v1/trust' }, () => true);
   if (first.status !== 200)
     throw new Unreachable(`${url.origin} answers ${first.status}: is the master running there?`);
@@ -58,17 +58,17 @@ export async function openMaster(url: URL, root: string, token: string): Promise
     throw new Untrusted(`${url.origin} shows a certificate that its root key does not name; nothing was sent to it`);
   }
   const accept = (spki: string) => trust.tls.includes(spki);
-  const authorization = `Bearer ${token}`;
+  const credential = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return {
     trust,
     async call(schema, method, path, body, more = {}) {
-      const headers = { authorization, ...more, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+      const headers = { ...credential, ...more, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
       const sent = { method, path, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
       const answer = wanted(await ask(url, sent, accept), url);
       return v.parse(schema, answer.body === '' ? undefined : parseJson(answer.body, url));
     },
     async download(path, receive) {
-      wanted(await ask(url, { method: 'GET', path, headers: { authorization } }, accept, receive), url);
+      wanted(await ask(url, { method: 'GET', path, headers: credential }, accept, receive), url);
     },
   };
 }

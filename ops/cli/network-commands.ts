@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import * as v from 'valibot';
-import { Convergence, NetworkResource, type NodeResource } from '#contract/admin.ts';
+import { Convergence, NetworkResource } from '#contract/admin.ts';
 import { describeConvergence } from './device-commands.ts';
-import { listNodes } from './find.ts';
-import { ago, type Column, showList, showOne } from './screen.ts';
+import { type Column, showList, showOne } from './screen.ts';
 import type { Session } from './session.ts';
 
 const networkColumns: Column<NetworkResource>[] = [
@@ -12,15 +11,6 @@ const networkColumns: Column<NetworkResource>[] = [
   { title: 'THROUGH', of: ({ gateways }) => gateways.map(({ node, device }) => `${node} ${device}`).join(', ') },
   { title: 'ROLES', of: (network) => network.roles.join(', ') || 'none' },
   { title: 'NAT', of: (network) => (network.nat ? 'yes' : 'no') },
-];
-
-const nodeColumns: Column<NodeResource>[] = [
-  { title: 'NAME', of: (node) => node.name },
-  { title: 'ENDPOINT', of: (node) => node.endpoints.join(', ') },
-  { title: 'ADDRESS', of: (node) => node.tunnelAddress },
-  { title: 'AGENT', of: (node) => (node.connected ? 'connected' : `gone, seen ${ago(node.seenAt, new Date())}`) },
-  { title: 'REVISION', of: (node) => (node.applied === null ? 'closed' : String(node.applied.revision)) },
-  { title: 'PROBLEM', of: (node) => node.problem ?? 'none' },
 ];
 
 type AddOptions = { dev: string; node: string; role: string[]; nat: boolean };
@@ -75,17 +65,6 @@ export function addNetworkCommands(program: Command, session: Session): void {
         const path = `/v1/networks/${encodeURIComponent(name)}${withAccess ? '?uses=remove' : ''}`;
         const convergence = await master.call(Convergence, 'DELETE', path);
         showOne(screen, convergence, `${name} is removed: ${describeConvergence(convergence)}.`);
-      }),
-    );
-
-  program
-    .command('node')
-    .description('the machines that terminate tunnels')
-    .command('list')
-    .description('list the nodes and what each has in force')
-    .action(() =>
-      session(async (master, screen) => {
-        showList(screen, await listNodes(master), nodeColumns, 'There are no nodes.');
       }),
     );
 }

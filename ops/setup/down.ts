@@ -1,6 +1,7 @@
 import { existsSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './command.ts';
+import { readMembership } from './join.ts';
 import { holdLock } from './lock.ts';
 import { defaults, readDownOptions } from './options.ts';
 import { agentProgram, repository } from './programs.ts';
@@ -28,14 +29,18 @@ try {
     process.exit(1);
   }
   await holdLock(paths, () => process.stderr.write('waiting for another ops/up or ops/down ...\n'));
-  await servicesFor(paths, readConfig(paths)?.listen ?? defaults.listen).stop();
+  const membership = readMembership(paths);
+  const listen = membership === undefined ? (readConfig(paths)?.listen ?? defaults.listen) : undefined;
+  await servicesFor(paths, listen).stop();
   if (existsSync(join(paths.stateDir, 'agent/config.json'))) {
     await run(agentProgram('teardown', '--state-dir', paths.stateDir));
   }
   if (pointsHere(link)) rmSync(link);
   if (options.purge) rmSync(paths.stateDir, { recursive: true });
   const kept = options.purge
-    ? 'Its state is removed.'
+    ? membership?.node === undefined
+      ? 'Its state is removed.'
+      : `Its state is removed. Remove it at the master too: postern node remove ${membership.node}`
     : `Its state stays in ${paths.stateDir}; ops/up starts it again.`;
   say({ stopped: true, purged: options.purge }, `Postern is down. ${kept}`);
   process.exit(0);

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import * as v from 'valibot';
+import { Thumbprint } from '#contract/key.ts';
 import { Email } from '#contract/name.ts';
 import { Cidr, Endpoint } from '#contract/network.ts';
 
@@ -17,6 +18,10 @@ export type UpOptions = {
   restore?: string;
   publicUrl?: string;
   force: boolean;
+  join?: string;
+  root?: string;
+  codeFile?: string;
+  behindNat: boolean;
   detach: boolean;
   json: boolean;
 };
@@ -30,7 +35,10 @@ export const defaults = {
 
 /** Reads the words after `ops/up`. Ends the process with 2 on words that are not its own, with 0 after --help. */
 export function readUpOptions(words: readonly string[]): UpOptions {
-  return command('ops/up', 'Sets this machine up as a Postern master and its first node, and starts it.')
+  return command(
+    'ops/up',
+    'Sets this machine up as a Postern master and its first node, or as one more node, and starts it.',
+  )
     .option('--listen <host:port>', `where the API listens (${defaults.listen})`, readListen)
     .option(
       '--endpoint <host[:port]>',
@@ -50,6 +58,10 @@ export function readUpOptions(words: readonly string[]): UpOptions {
     .option('--restore <file>', 'become the master of a backup; needs the recovery passphrase', (path) => resolve(path))
     .option('--public-url <url>', 'with --restore: how devices reach the master from now on')
     .option('--force', 'with --restore: put a master that is here aside', false)
+    .option('--join <url>', 'become a node of the master there, with a code of postern node add', readMaster)
+    .option('--root <thumbprint>', "with --join: thumbprint of that master's root key", reader(Thumbprint))
+    .option('--code-file <file>', 'with --join: read the code there, - for standard input, instead of asking for it')
+    .option('--behind-nat', 'with --join: other nodes cannot call this one; it calls them', false)
     .option('--detach', 'leave it running in the background and return', false)
     .option('--json', 'print one JSON object instead of text', false)
     .addHelpText(
@@ -61,7 +73,9 @@ Examples:
   ops/up                                          try it; Ctrl-C stops it where there is no systemd
   ops/up --detach --endpoint vpn.example.com      as a company would
   ops/up --detach --recovery-file /root/recovery  keep the passphrase out of the terminal
-  ops/up --detach --restore postern.backup        the machine before is gone; its name or address leads here now`,
+  ops/up --detach --restore postern.backup        the machine before is gone; its name or address leads here now
+  ops/up --detach --join https://vpn.example.com:8443 --root THUMBPRINT
+                                                  one more node; postern node add shows this line and the code`,
     )
     .parse(['bun', 'ops/up', ...words])
     .opts<UpOptions>();
@@ -99,6 +113,12 @@ function readEndpoint(text: string): string {
   const hasPort = /^(\[[^\]]*\]|[^:]*):\d+$/.test(text);
   const bare = text.includes(':') && !hasPort && !text.startsWith('[') ? `[${text}]` : text;
   return reader(Endpoint)(hasPort ? text : `${bare}:${defaults.port}`);
+}
+
+function readMaster(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol === 'https:' && url.origin === text.replace(/\/$/, '')) return url.origin;
+  throw new InvalidArgumentError('It must be https://HOST:PORT and nothing more.');
 }
 
 function readListen(text: string): string {

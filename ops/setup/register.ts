@@ -7,7 +7,7 @@ import { run } from './command.ts';
 import { agentProgram } from './programs.ts';
 import { type SetupConfig, type StatePaths, StateProblem } from './state.ts';
 
-const AgentKeys = v.object({ publicKey: PublicKey, agentKey: SigningKey });
+const AgentKeys = v.object({ publicKey: PublicKey, agentKey: SigningKey, meshKey: PublicKey });
 const Nodes = v.object({ items: v.array(NodeResource) });
 
 /** How this machine reaches its own master, whatever address that listens on. */
@@ -18,13 +18,18 @@ export function localUrl(listen: string): URL {
   return new URL(`https://${reachable}:${port}`);
 }
 
-/** Makes the agent's keys, if there are none, and tells it whose node it is. */
+/** Makes the agent's keys, if there are none. @returns their public halves. */
+export async function initAgent({ stateDir }: StatePaths): Promise<v.InferOutput<typeof AgentKeys>> {
+  return v.parse(AgentKeys, JSON.parse(await run(agentProgram('init', '--state-dir', stateDir))));
+}
+
+/** The same, and tells the agent whose node it is. */
 export async function prepareAgent(
   paths: StatePaths,
   config: SetupConfig,
   root: string,
 ): Promise<v.InferOutput<typeof AgentKeys>> {
-  const keys = v.parse(AgentKeys, JSON.parse(await run(agentProgram('init', '--state-dir', paths.stateDir))));
+  const keys = await initAgent(paths);
   const listenPort = config.endpoint.slice(config.endpoint.lastIndexOf(':') + 1);
   const words = [
     '--node',
@@ -58,12 +63,12 @@ export async function awaitMaster(paths: StatePaths, config: SetupConfig, root: 
 export async function registerNode(
   master: Master,
   config: SetupConfig,
-  keys: v.InferOutput<typeof AgentKeys>,
+  { meshKey, ...keys }: v.InferOutput<typeof AgentKeys>,
 ): Promise<boolean> {
   const { items } = await master.call(Nodes, 'GET', '/v1/nodes');
   const known = items.find((node) => node.name === config.node);
   if (known === undefined) {
-    const node = { name: config.node, ...keys, endpoints: [config.endpoint] };
+    const node = { name: config.node, ...keys, endpoints: [config.endpoint], mesh: { publicKey: meshKey } };
     await master.call(NodeResource, 'POST', '/v1/nodes', node);
     return true;
   }

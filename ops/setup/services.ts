@@ -5,7 +5,7 @@ import { programsOf, repository } from './programs.ts';
 import { makePrivateFolder, type StatePaths, StateProblem } from './state.ts';
 import { endProcess, runningSupervisor } from './supervision.ts';
 
-/** What keeps master and agent running on this machine. */
+/** What keeps the agent, and the master if one is here, running on this machine. */
 export interface Services {
   readonly kind: 'systemd' | 'supervisor';
   /** Starts what is not running. @returns whether anything had to be started. */
@@ -15,8 +15,8 @@ export interface Services {
   readonly logs: string;
 }
 
-/** systemd where it runs as the system's init; being installed is not enough. */
-export function servicesFor(paths: StatePaths, listen: string): Services {
+/** systemd where it runs as the system's init; being installed is not enough. No master is here without `listen`. */
+export function servicesFor(paths: StatePaths, listen: string | undefined): Services {
   return existsSync('/run/systemd/system') ? systemdServices(paths, listen) : supervisedServices(paths, listen);
 }
 
@@ -24,9 +24,9 @@ const unitFolder = '/etc/systemd/system';
 const units = ['postern-agent.service', 'postern-master.service'] as const;
 
 /** The text of a unit file. Paths go in quoted: systemd splits at spaces and reads % as a specifier. */
-export function renderUnit(template: string, stateDir: string, listen: string): string {
+export function renderUnit(template: string, stateDir: string, listen: string | undefined): string {
   const quoted = (argv: readonly string[]) => argv.map((word) => `"${escapeUnit(word)}"`).join(' ');
-  const { agent, master } = programsOf(stateDir, listen);
+  const { agent = [], master = [] } = programsOf(stateDir, listen);
   return template
     .replaceAll('@AGENT@', quoted(agent))
     .replaceAll('@MASTER@', quoted(master))
@@ -40,13 +40,14 @@ const isTemporary = (path: string) => /^\/(?:var\/)?tmp\//.test(path);
 
 const escapeUnit = (word: string) => word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%');
 
-function systemdServices(paths: StatePaths, listen: string): Services {
+function systemdServices(paths: StatePaths, listen: string | undefined): Services {
+  const wanted = listen === undefined ? units.slice(0, 1) : units;
   return {
     kind: 'systemd',
-    logs: 'journalctl -u postern-master -u postern-agent',
+    logs: `journalctl ${wanted.map((unit) => `-u ${unit.replace('.service', '')}`).join(' ')}`,
     async start() {
       let isChanged = false;
-      for (const unit of units) {
+      for (const unit of wanted) {
         const text = renderUnit(readFileSync(join(import.meta.dir, 'systemd', unit), 'utf8'), paths.stateDir, listen);
         const path = join(unitFolder, unit);
         if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
@@ -54,10 +55,10 @@ function systemdServices(paths: StatePaths, listen: string): Services {
         isChanged = true;
       }
       if (isChanged) await run(['systemctl', 'daemon-reload']);
-      const states = await Promise.all(units.map((unit) => stateOf(unit)));
+      const states = await Promise.all(wanted.map((unit) => stateOf(unit)));
       const isRunning = states.every((state) => state === 'active');
-      if (states[units.indexOf('postern-master.service')] !== 'active') requireFree(listen);
-      await run(['systemctl', 'enable', '--now', ...units]);
+      if (listen !== undefined && states[1] !== 'active') requireFree(listen);
+      await run(['systemctl', 'enable', '--now', ...wanted]);
       return isChanged || !isRunning;
     },
     async stop() {
@@ -89,16 +90,21 @@ async function stateOf(unit: string): Promise<string> {
   return run(['systemctl', 'show', '--property=ActiveState', '--value', unit]).then((text) => text.trim());
 }
 
-function supervisedServices(paths: StatePaths, listen: string): Services {
+function supervisedServices(paths: StatePaths, listen: string | undefined): Services {
   return {
     kind: 'supervisor',
-    logs: `${paths.logs}/master.log and ${paths.logs}/agent.log`,
+    logs: listen === undefined ? `${paths.logs}/agent.log` : `${paths.logs}/master.log and ${paths.logs}/agent.log`,
     async start() {
       if (runningSupervisor(paths) !== undefined) return false;
-      requireFree(listen);
+      if (listen !== undefined) requireFree(listen);
       makePrivateFolder(paths.logs);
       const log = openSync(join(paths.logs, 'supervisor.log'), 'a', 0o600);
-      const argv = [process.execPath, join(import.meta.dir, 'supervisor.ts'), paths.stateDir, listen];
+      const argv = [
+        process.execPath,
+        join(import.meta.dir, 'supervisor.ts'),
+        paths.stateDir,
+        ...(listen === undefined ? [] : [listen]),
+      ];
       Bun.spawn(['setsid', ...argv], { stdin: 'ignore', stdout: log, stderr: log, cwd: '/' }).unref();
       for (let tries = 0; tries < 100; tries++) {
         if (runningSupervisor(paths) !== undefined) return true;

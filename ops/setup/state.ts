@@ -26,6 +26,8 @@ export function statePaths(stateDir: string) {
   return {
     stateDir,
     config: join(stateDir, 'config.json'),
+    /** Whose node this machine is, when its master is elsewhere. */
+    membership: join(stateDir, 'membership.json'),
     /** What `init` printed; the recovery passphrase stays in it only until it was shown. */
     secrets: join(stateDir, 'init.json'),
     ownerToken: join(stateDir, 'owner.token'),

@@ -1,3 +1,4 @@
+import type { Joined } from './join.ts';
 import type { SetupConfig } from './state.ts';
 
 export type Summary = {
@@ -22,6 +23,24 @@ export function portsOf({ endpoint, listen }: Pick<SetupConfig, 'endpoint' | 'li
     { port: portOf(endpoint), protocol: 'udp', for: 'the tunnels (WireGuard)' },
     { port: portOf(listen), protocol: 'tcp', for: 'joining, and the API' },
   ];
+}
+
+/** What a person reads on a machine that has become a node of a master elsewhere. */
+export function renderJoined(joined: Joined, kind: 'systemd' | 'supervisor'): string {
+  const { node, master, endpoints, tunnelAddress, meshAddress, created, changed } = joined;
+  const state = created ? 'is a node of' : changed ? 'runs again as a node of' : 'is a node of';
+  return [
+    '',
+    `This machine ${state} ${master}: ${node}, healthy.${created || changed ? '' : ' Nothing had to be changed.'}`,
+    '',
+    `  Devices reach it at   ${endpoints.join(', ')} (UDP; open this port)`,
+    `  In the tunnel it is   ${tunnelAddress}`,
+    `  In the mesh it is     ${meshAddress ?? 'not there yet'} (nodes call one another at UDP 51821; open it too)`,
+    ...(kind === 'supervisor' ? ['', '  There is no systemd here: after a reboot, run ops/up again.'] : []),
+    '',
+    'See it at the master: postern node list',
+    '',
+  ].join('\n');
 }
 
 /** What a person reads after `ops/up`. `command` is how to call postern from here; `ownerToken` is shown if given. */

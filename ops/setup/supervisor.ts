@@ -5,11 +5,11 @@ import { statePaths, writePrivate } from './state.ts';
 import { startTime } from './supervision.ts';
 
 /**
- * Keeps master and agent running where there is no systemd: starts them, starts them again when they end, each time a
+ * Keeps agent and master, if one is here, running where there is no systemd: starts them, starts them again when they end, each time a
  * little later, and stops them on SIGTERM. The agent goes first: default deny stands before anything else.
  */
 
-const [stateDir = '', listen = ''] = process.argv.slice(2);
+const [stateDir = '', listen] = process.argv.slice(2);
 const paths = statePaths(stateDir);
 const firstPauseMs = 250;
 const longestPauseMs = 10_000;
@@ -57,6 +57,5 @@ function stop(): void {
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
 mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
 writePrivate(paths.supervisor, JSON.stringify({ pid: process.pid, startTime: startTime(process.pid) }));
-const { agent, master } = programsOf(stateDir, listen);
-await Promise.all([keep('agent', agent), keep('master', master)]);
+await Promise.all(Object.entries(programsOf(stateDir, listen)).map(([name, argv]) => keep(name, argv)));
 unlinkSync(paths.supervisor);

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, lstatSync, readFileSync, readlinkSync, symlinkSy
 import { join } from 'node:path';
 import { putCertificateInPlace } from './certificate.ts';
 import { freePool, ownAddress } from './discover.ts';
+import { join as joinMaster, readMembership } from './join.ts';
 import { holdLock } from './lock.ts';
 import { defaults, readUpOptions, type UpOptions } from './options.ts';
 import { isPrivate } from './pool.ts';
@@ -20,7 +21,7 @@ import {
   statePaths,
   writePrivate,
 } from './state.ts';
-import { portsOf, renderSummary, type Summary } from './summary.ts';
+import { portsOf, renderJoined, renderSummary, type Summary } from './summary.ts';
 import { runningSupervisor } from './supervision.ts';
 
 /** Sets a machine up. Every step looks first, so a run that was cut short is completed by the next. */
@@ -48,6 +49,7 @@ async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
   makePrivateFolder(paths.stateDir);
   chmodSync(paths.stateDir, 0o700);
   const giveLockBack = await holdLock(paths, () => say('waiting for another ops/up or ops/down'));
+  if (wanted.join !== undefined || readMembership(paths) !== undefined) return becomeNode(paths, wanted, giveLockBack);
   const tls = tlsFiles(wanted);
   const { restore } = wanted;
   if (restore === undefined && (wanted.publicUrl !== undefined || wanted.force))
@@ -112,6 +114,23 @@ async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
     await giveLockBack();
     await stayInForeground(paths, services);
   }
+}
+
+/** The master is elsewhere. */
+async function becomeNode(paths: StatePaths, wanted: UpOptions, giveLockBack: () => Promise<void>): Promise<void> {
+  const misplaced = (['listen', 'pool', 'owner', 'tlsCert', 'tlsKey', 'acme', 'recoveryFile', 'restore'] as const).find(
+    (option) => wanted[option] !== undefined,
+  );
+  if (misplaced !== undefined)
+    throw new StateProblem(
+      `--${misplaced.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} is for the machine of a master, and this one is a node of another.`,
+    );
+  const { joined, services } = await joinMaster(paths, wanted, say);
+  linkCommand();
+  process.stdout.write(`${wanted.json ? JSON.stringify(joined) : renderJoined(joined, services.kind)}\n`);
+  if (wanted.detach || services.kind !== 'supervisor') return;
+  await giveLockBack();
+  await stayInForeground(paths, services);
 }
 
 async function configure(paths: StatePaths, wanted: UpOptions): Promise<{ config: SetupConfig; isNew: boolean }> {
