@@ -6,6 +6,7 @@ const desired: DesiredInterface = {
   publicKey: 'KEY',
   listenPort: 51820,
   addresses: ['10.91.0.2/18'],
+  moving: '10.91.0.1/32',
   mtu: 1420,
   forwarding: ['br-internal'],
 };
@@ -42,6 +43,11 @@ const cases = [
     name: 'a second address',
     before: observed({ addresses: ['10.91.0.2/18', '10.0.0.1/8'] }),
     steps: [{ kind: 'remove-interface-address', address: '10.0.0.1/8' }],
+  },
+  {
+    name: 'the address that keepalived puts there',
+    before: observed({ addresses: ['10.91.0.2/18', '10.91.0.1/32'] }),
+    steps: [],
   },
   {
     name: 'the right address with another prefix',

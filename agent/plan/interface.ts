@@ -9,6 +9,8 @@ export type DesiredInterface = {
   publicKey: string;
   listenPort: number;
   addresses: readonly string[];
+  /** One that keepalived puts there and takes away. */
+  moving?: string;
   mtu: number;
   /** Interfaces that packets to or from the tunnel come in by. */
   forwarding: readonly InterfaceName[];
@@ -52,7 +54,8 @@ export function planInterface(
     steps.push({ kind: 'configure-wireguard', listenPort: desired.listenPort });
   if (link?.mtu !== desired.mtu) steps.push({ kind: 'set-mtu', mtu: desired.mtu });
   for (const address of link?.addresses ?? [])
-    if (!desired.addresses.includes(address)) steps.push({ kind: 'remove-interface-address', address });
+    if (!desired.addresses.includes(address) && address !== desired.moving)
+      steps.push({ kind: 'remove-interface-address', address });
   for (const address of desired.addresses)
     if (!link?.addresses.includes(address)) steps.push({ kind: 'add-interface-address', address });
   // What belongs to no known flow is refused, so that nothing hangs behind a node that has just begun.

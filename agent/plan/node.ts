@@ -3,7 +3,7 @@ import type { Snapshot } from '#contract/snapshot.ts';
 import { closedFirewall } from '#policies/compile/closed.ts';
 import { compileFirewall } from '#policies/compile/compile.ts';
 import { gatewayDevice } from '#policies/compile/grants.ts';
-import { heldAddresses } from '#policies/desired/fronts.ts';
+import { heldAddresses, movingAddress } from '#policies/desired/fronts.ts';
 import { desiredPeers, type Peer } from '#policies/desired/peers.ts';
 import type { World } from '#policies/meaning/world.ts';
 import type { SetStep } from '../formats/ipset-save.ts';
@@ -44,6 +44,7 @@ export function desiredNode(snapshot: Snapshot, world: World, self: NodeSelf): D
   if (node === undefined) return closedNode(self);
   const devices = [...world.networks.values()].flatMap((network) => gatewayDevice(network, self.node) ?? []);
   const { revision } = snapshot.policy;
+  const moving = movingAddress(snapshot);
   return {
     firewall: compileFirewall(world, { node: self.node, revision, tunnel: self.interface }),
     tunnel: {
@@ -52,8 +53,9 @@ export function desiredNode(snapshot: Snapshot, world: World, self: NodeSelf): D
       listenPort: self.listenPort,
       addresses: [
         addressInPool(node.tunnelAddress, snapshot.pool),
-        ...heldAddresses(snapshot, self.node).map((address) => `${address}/32`),
+        ...heldAddresses(snapshot).map((address) => `${address}/32`),
       ],
+      ...(moving === undefined ? {} : { moving: `${moving}/32` }),
       mtu,
       forwarding: [...new Set(devices)],
     },
