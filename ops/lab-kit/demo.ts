@@ -4,53 +4,118 @@ import type { Host } from './host.ts';
 import type { Lab } from './lab.ts';
 import { repository } from './paths.ts';
 import { asPainted, bold, dim, tell } from './report.ts';
-import { addresses, machineAtHome, officeTopology, openOffice } from './scenarios/office.ts';
-import { openSites } from './scenarios/onboarding-measures.ts';
+import { Sampler } from './sampler.ts';
+import { clusterPolicy } from './scenarios/cluster.ts';
+import { faultsOf } from './scenarios/cluster-faults.ts';
+import { type Landmarks, landmarksOf, nodeOf } from './scenarios/cluster-state.ts';
+import {
+  type ClusterWorld,
+  clusterTopology,
+  lan,
+  machineNearby,
+  type NodePlace,
+  openClusterWorld,
+} from './scenarios/cluster-world.ts';
 
-/** What a newcomer sees: from `ops/up` on a fresh node to a laptop that is inside, and out again. */
+const codePattern = /(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}/;
+
+/** What a newcomer sees: three nodes, a laptop that joins, a node that dies while it works, and its end. */
 export async function runDemo(lab: Lab): Promise<void> {
-  tell(bold('A node on the internet, an office network behind it, and a laptop at home. All on this machine.'));
-  tell(dim(officeTopology));
-  const office = await openOffice(lab);
-  await openSites(office);
-  const laptop = await machineAtHome(lab, office, 'laptop');
-  const postern = (...words: string[]) => show(office.node, 'postern', ...words);
+  tell(bold('Three nodes on three subnets, an office LAN behind them, and a laptop at home. All on this machine.'));
+  tell(dim(clusterTopology));
+  const world = await openClusterWorld(lab);
+  const [first, ...others] = world.nodes;
+  if (first === undefined) throw new LabError('there is no first node');
+  const laptop = await machineNearby(world, 'laptop');
+  const postern = (...words: string[]) => show(first.host, 'postern', ...words);
 
-  say('First, the node. One command on a fresh machine:');
-  await show(office.node, 'ops/up', '--detach', '--endpoint', addresses.node);
+  say('First, a node. One command on a fresh machine:');
+  await show(first.host, 'ops/up', '--detach', '--endpoint', first.address);
 
-  say('Ana is an admin, and admins may reach the office network behind n1:');
+  say('More nodes, each with a code that works once:');
+  for (const node of others) await addNode(postern, node);
+  await postern('node', 'list');
+
+  say('Who may reach what is one document:');
+  await first.host.must(['sh', '-c', 'cat >/root/company.policy'], { stdin: clusterPolicy(world.nodes) });
+  await show(first.host, 'cat', '/root/company.policy');
+  await postern('policy', 'apply', '/root/company.policy', '--yes');
   await postern('user', 'add', 'ana@example.com', '--role', 'admin');
-  await postern('network', 'add', 'internal', '172.19.0.0/16', '--dev', 'br-internal', '--role', 'admin');
 
+  await joinLaptop(postern, laptop);
+  say('And she is inside:');
+  await show(laptop, 'curl', '-sS', `http://${lan.intranet}/`);
+
+  await loseNode(world, await landmarksOf(world, first.host), laptop);
+  await postern('node', 'list');
+
+  say('The day the laptop is lost:');
+  await postern('device', 'list');
+  await postern('device', 'revoke', 'laptop');
+  await refused(laptop, 'curl', '-sS', '-m', '1', `http://${lan.intranet}/`);
+  tell(`\n${bold('That was Postern.')} Nothing of it is left on this machine.`);
+}
+
+type Postern = (...words: string[]) => Promise<string>;
+
+/** A code on the master, the line on the new machine, and the code typed there. */
+async function addNode(postern: Postern, { name, host, address }: NodePlace): Promise<void> {
+  const { code, line } = issued(await postern('node', 'add', name, '--endpoint', address), /^.*ops\/up.*--join.*$/m);
+  const words = line.replace(/^\S*ops\/up/, join(repository, 'ops/up'));
+  await typeCode(host, `${words} --detach`, code);
+}
+
+async function joinLaptop(postern: Postern, laptop: Host): Promise<void> {
   say('A code for one device of hers. It works once:');
-  const issued = await postern('code', 'add', 'ana@example.com');
-  const code = /(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}/.exec(issued)?.[0];
-  const line = /^.*mktemp.*$/m.exec(issued)?.[0].trim();
-  if (code === undefined || line === undefined) throw new LabError('`postern code add` showed no code and join line');
-
+  const { code, line } = issued(await postern('code', 'add', 'ana@example.com'), /^.*mktemp.*$/m);
   say('At home, behind a NAT router, Ana has no way to the office:');
-  await refused(laptop, 'curl', '-sS', '-m', '1', `http://${addresses.intranet}/`);
-
+  await refused(laptop, 'curl', '-sS', '-m', '1', `http://${lan.intranet}/`);
   say('She pastes the line, and types the code when asked:');
-  prompt(laptop, line);
-  const session = laptop.terminal(['sh', '-c', line], { cwd: '/root' });
+  await typeCode(laptop, line, code);
+}
+
+function issued(screen: string, linePattern: RegExp): { code: string; line: string } {
+  const code = codePattern.exec(screen)?.[0];
+  const line = linePattern.exec(screen)?.[0].trim();
+  if (code === undefined || line === undefined) throw new LabError(`no code and line are shown:\n${screen}`);
+  return { code, line };
+}
+
+async function typeCode(host: Host, line: string, code: string): Promise<void> {
+  prompt(host, line);
+  const session = host.terminal(['sh', '-c', line], { cwd: '/root' });
   await session.shows(/code[^\n]*[:?>]\s*$/i, 30_000);
   session.type(`${code}\n`);
   const exitCode = await session.exited;
   tell(indented(session.screen));
-  if (exitCode !== 0) throw new LabError(`the client ended with ${exitCode}`);
+  if (exitCode !== 0) throw new LabError(`it ended with ${exitCode}`);
+}
 
-  say('And she is inside:');
-  await show(laptop, 'curl', '-sS', `http://${addresses.intranet}/`);
-
-  // Within a second the node has told the master of a device that arrived.
-  await Bun.sleep(1_500);
-  say('The day the laptop is lost:');
-  await postern('device', 'list');
-  await postern('device', 'revoke', 'laptop');
-  await refused(laptop, 'curl', '-sS', '-m', '1', `http://${addresses.intranet}/`);
-  tell(`\n${bold('That was Postern.')} Nothing of it is left on this machine.`);
+/** The node that the laptop is on loses its power while the laptop works, and comes back. */
+async function loseNode(world: ClusterWorld, landmarks: Landmarks, laptop: Host): Promise<void> {
+  const victim = await nodeOf(laptop, landmarks);
+  if (victim === undefined) throw new LabError('the laptop is on no node');
+  const { kill } = faultsOf({ world, postern: async () => undefined });
+  say(`Now she works: a new connection every 20 ms. And ${victim.name}, the node she is on, loses its power.`);
+  const sampler = new Sampler(laptop, `http://${lan.intranet}/`);
+  await sampler.steady();
+  const from = Date.now();
+  await kill.begin(victim);
+  await Bun.sleep(3_000);
+  await sampler.steady();
+  const { longestMs, answered } = await sampler.silence(from, Date.now());
+  const now = await nodeOf(laptop, landmarks);
+  tell(
+    `    ${answered} answers; the longest time without one: ${bold(`${Math.round(longestMs)} ms`)}. She is on ${now?.name}.`,
+  );
+  await show(laptop, 'postern-client', 'status');
+  say(`${victim.name} is switched on again, and she does not notice:`);
+  const back = Date.now();
+  await kill.end(victim);
+  await Bun.sleep(2_000);
+  const again = await sampler.silence(back, Date.now());
+  tell(`    ${again.answered} answers; the longest time without one: ${bold(`${Math.round(again.longestMs)} ms`)}.`);
+  await sampler.end();
 }
 
 function say(text: string): void {

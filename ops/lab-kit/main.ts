@@ -150,7 +150,7 @@ function commandLine(): Command {
     action((name: string, given: RunFlags) => run(scenarios, name, given)),
   );
   lab.command('shell <host>').description('enter a host of a lab that runs with --keep').action(action(shell));
-  lab.command('demo').description('watch a laptop join, from `ops/up` to the first answer').action(action(demo));
+  lab.command('demo').description('watch a laptop join, and lose the node that it is on').action(action(demo));
   return lab;
 }
 

@@ -31,7 +31,7 @@ const agentAndSupervisor = /agent\/main\.ts run|setup\/supervisor\.ts/;
 /** The client's own addresses, as the internet sees them. */
 const clientNetworks = ['203.0.113.0/24', '192.0.2.0/24'];
 
-export function faultsOf(cluster: Cluster): Record<FaultKind, Fault> {
+export function faultsOf(cluster: Pick<Cluster, 'world' | 'postern'>): Record<FaultKind, Fault> {
   const { internet, lanSwitch } = cluster.world;
   const port = ({ name }: NodePlace) => `to-${name}`;
   return {

@@ -22,8 +22,8 @@ export async function nodeList({ owner }: Master): Promise<readonly NodeResource
 /** What does not change while a cluster runs. */
 export type Landmarks = { vip: string; pool: string; snapshot: Snapshot; nodeOfKey: ReadonlyMap<string, NodePlace> };
 
-export async function landmarksOf({ world, master }: Cluster): Promise<Landmarks> {
-  const snapshot = await snapshotOn(master.node);
+export async function landmarksOf(world: ClusterWorld, node: Host): Promise<Landmarks> {
+  const snapshot = await snapshotOn(node);
   const { vip, pool } = snapshot;
   expect(vip !== undefined, () => 'the snapshot has no address that moves');
   const nodeOfKey = new Map<string, NodePlace>();

@@ -106,7 +106,7 @@ async function openWays(cluster: Cluster): Promise<{ ways: Ways; landmarks: Land
   const [near, far] = [await machineNearby(world, 'laptop'), await machineAbroad(world, 'traveller')];
   for (const host of [near, far]) await joinCluster(cluster, host);
   await makePoor(world);
-  const landmarks = await landmarksOf(cluster);
+  const landmarks = await landmarksOf(cluster.world, cluster.master.node);
   for (const host of [near, far]) await nameFront(host, landmarks);
   await settled(cluster, landmarks, [near, far]);
   return { ways: { clean: openWay(near), relay: openWay(far) }, landmarks };

@@ -38,7 +38,7 @@ export const many: Scenario = {
     const extent = short ? extents.short : extents.long;
     const cluster = await step('three nodes', () => openCluster(lab));
     const hosts = await step(`${extent.clients} devices are inside`, () => joinMany(cluster, extent.clients));
-    const landmarks = await landmarksOf(cluster);
+    const landmarks = await landmarksOf(cluster.world, cluster.master.node);
     const samplers = hosts.map((host) => new Sampler(host, `http://${lan.intranet}/`, sampleMs));
 
     const outages: number[] = [];

@@ -34,7 +34,7 @@ export const masterDown: Scenario = {
         const opened = await openCluster(lab);
         const joined = await joinCluster(opened, await machineNearby(opened.world, 'laptop'));
         const late = await joinCluster(opened, await machineNearby(opened.world, 'late'));
-        const found = await landmarksOf(opened);
+        const found = await landmarksOf(opened.world, opened.master.node);
         await settled(opened, found, [joined.host, late.host]);
         return { cluster: opened, laptop: joined, other: late, landmarks: found };
       },

@@ -40,7 +40,7 @@ export const partition: Scenario = {
       const opened = await openCluster(lab);
       const host = await machineNearby(opened.world, 'laptop');
       await joinCluster(opened, host);
-      const landmarks = await landmarksOf(opened);
+      const landmarks = await landmarksOf(opened.world, opened.master.node);
       await settled(opened, landmarks, [host]);
       return { opened, landmarks, way: openWay(host) };
     });
