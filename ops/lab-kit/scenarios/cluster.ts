@@ -1,12 +1,15 @@
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { NodeResource } from '#contract/admin.ts';
+import { IssuedNodeCode } from '#contract/node-enrolment.ts';
 import { Caller } from '../caller.ts';
 import type { Host } from '../host.ts';
 import type { Lab } from '../lab.ts';
+import { repository } from '../paths.ts';
 import { expect } from '../scenario.ts';
 import { type ClusterWorld, lan, type NodePlace, openClusterWorld } from './cluster-world.ts';
 import * as product from './product.ts';
-import { agentOn, startAgent, until } from './restore-world.ts';
+import { until } from './restore-world.ts';
 
 /** The installed product on several nodes. */
 export type Cluster = {
@@ -57,24 +60,26 @@ export async function installCluster({ internet, nodes }: ClusterWorld): Promise
   // The owner calls from outside, and goes on when n1 dies.
   const token = (await first.host.must(['cat', `${product.stateDir}/owner.token`])).trim();
   const master = { ...installed, owner: new Caller(internet, installed.url, token) };
-  for (const node of others) await admit(master, node);
+  await Promise.all(others.map((node) => admit(master, node)));
   return master;
 }
 
-/** Makes a machine a node. */
-async function admit(master: product.Master, { name, host, address }: NodePlace): Promise<void> {
+/** Makes a machine a node: a code from the master, and one line typed on the machine. */
+export async function admit(master: product.Master, { name, host, address }: NodePlace): Promise<void> {
+  const body = { name, endpoints: [`${address}:51820`] };
+  const { code } = (await master.owner.ask(IssuedNodeCode, 'POST', '/v1/node-codes', body)).body;
   const { rootThumbprint } = JSON.parse(await master.node.must(['cat', `${product.stateDir}/init.json`]));
-  const Keys = v.object({ publicKey: v.string(), agentKey: v.string() });
-  const keys = v.parse(Keys, JSON.parse(await agentOn(host, 'init')));
-  await master.owner.ask(NodeResource, 'POST', '/v1/nodes', { name, ...keys, endpoints: [`${address}:51820`] });
-  await agentOn(host, 'configure', '--node', name, '--master', master.url, '--root', rootThumbprint);
-  startAgent(host);
+  await opsUp(host, ['--join', master.url, '--root', rootThumbprint], { POSTERN_CODE: code });
 }
 
 /** Starts again what runs on a node, as its machine does when it comes up. */
-export async function startNode({ name, host, address }: NodePlace): Promise<void> {
-  if (name === 'n1') await product.up(host, '--endpoint', address);
-  else startAgent(host);
+export async function startNode({ host }: Pick<NodePlace, 'host'>): Promise<void> {
+  await opsUp(host, []);
+}
+
+async function opsUp(host: Host, words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const options = ['--detach', '--json', '--state-dir', product.stateDir];
+  await host.must([join(repository, 'ops/up'), ...options, ...words], { timeoutMs: 120_000, env });
 }
 
 /** Puts a document in force, and waits until it is on every node. */
