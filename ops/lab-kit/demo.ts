@@ -59,9 +59,10 @@ export async function runDemo(lab: Lab): Promise<void> {
 type Postern = (...words: string[]) => Promise<string>;
 
 /** A code on the master, the line on the new machine, and the code typed there. */
-async function addNode(postern: Postern, { name, host, address }: NodePlace): Promise<void> {
-  const { code, line } = issued(await postern('node', 'add', name, '--endpoint', address), /^.*ops\/up.*--join.*$/m);
-  const words = line.replace(/^\S*ops\/up/, join(repository, 'ops/up'));
+async function addNode(postern: Postern, { name, host }: NodePlace): Promise<void> {
+  const { code, line } = issued(await postern('node', 'add', name), /^.*ops\/up.*--join.*$/m);
+  // She is root there already.
+  const words = line.replace(/^sudo ops\/up/, join(repository, 'ops/up'));
   await typeCode(host, `${words} --detach`, code);
 }
 

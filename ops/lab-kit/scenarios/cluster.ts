@@ -31,7 +31,7 @@ export function clusterPolicy(nodes: readonly { name: string }[]): string {
     'role admin',
     'role developer',
     `network internal = ${lan.cidr} via ${gateways}`,
-    `network plain = ${lan.plainCidr} via ${gateways} no-nat`,
+    `network plain    = ${lan.plainCidr} via ${gateways} no-nat`,
     `service intranet = ${lan.intranet} tcp/80, tcp/7000`,
     `service wiki     = ${lan.wiki} tcp/80 name wiki.corp.internal front https`,
     `service archive  = ${lan.archive} tcp/7000`,
