@@ -2,16 +2,15 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { Asked } from './asked.ts';
 import type { Host } from './host.ts';
+import type { Silence } from './silence.ts';
 
-const Silence = v.object({
+const SilenceSchema = v.object({
   longestMs: v.number(),
   startedAt: v.number(),
   open: v.boolean(),
   answered: v.number(),
   failed: v.number(),
-});
-/** The longest time without an answer, in ms, and how much was asked around it. `open`: it was not over yet. */
-export type Silence = v.InferOutput<typeof Silence>;
+}) satisfies v.GenericSchema<unknown, Silence>;
 
 export const sampleEveryMs = 20;
 const patienceMs = 2_000;
@@ -29,7 +28,7 @@ export class Sampler {
 
   /** Between two moments, in ms since 1970. */
   silence(from: number, to: number): Promise<Silence> {
-    return this.program.ask(Silence, { from, to });
+    return this.program.ask(SilenceSchema, { from, to });
   }
 
   async end(): Promise<void> {

@@ -8,6 +8,7 @@
  */
 import { connect } from 'node:net';
 import { connect as connectSafely } from 'node:tls';
+import { longestSilence, type Span } from '../silence.ts';
 import { answerAll } from './answering.ts';
 
 const [url = 'http://127.0.0.1/', interval, patience] = process.argv.slice(2);
@@ -49,28 +50,10 @@ function forget(moments: number[]): void {
   moments.splice(0, first === -1 ? moments.length : first);
 }
 
-type Span = { from: number; to: number };
-const within = (moments: readonly number[], { from, to }: Span) => moments.filter((at) => at >= from && at <= to);
-
-function longestSilence(span: Span) {
-  const moments = [span.from, ...within(answered, span), span.to];
-  let longestMs = 0;
-  let startedAt = span.from;
-  let open = false;
-  for (const [index, moment] of moments.entries()) {
-    const silenceMs = moment - (moments[index - 1] ?? moment);
-    if (silenceMs <= longestMs) continue;
-    longestMs = silenceMs;
-    startedAt = moment - silenceMs;
-    open = index === moments.length - 1;
-  }
-  return { longestMs, startedAt, open, answered: moments.length - 2, failed: within(failed, span).length };
-}
-
 setInterval(sample, Number(interval));
 setInterval(() => {
   forget(answered);
   forget(failed);
 }, 60_000);
-await answerAll(longestSilence);
+await answerAll((span: Span) => longestSilence(answered, failed, span));
 process.exit(0);
