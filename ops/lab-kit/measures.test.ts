@@ -16,8 +16,13 @@ test.each([
   { name: 'a hole that is not over', answered: everyTwenty(0, 700), longestMs: 300, startedAt: 700, open: true },
   { name: 'no answer at all', answered: [], longestMs: 1_000, startedAt: 0, open: true },
   { name: 'answers before and after alone', answered: [-5, 1_005], longestMs: 1_000, startedAt: 0, open: true },
-])('the longest silence: $name', ({ answered, ...expected }) => {
-  expect(longestSilence(answered, [-1, 30, 60], { from: 0, to: 1_000 })).toMatchObject({ ...expected, failed: 2 });
+])('the longest silence: $name', ({ answered, longestMs, startedAt, open }) => {
+  expect(longestSilence(answered, [-1, 30, 60], { from: 0, to: 1_000 })).toMatchObject({
+    longestMs,
+    startedAt,
+    open,
+    failed: 2,
+  });
 });
 
 test('of twenty times, the 95th percentile leaves out the longest', () => {
