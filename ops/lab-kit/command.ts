@@ -6,6 +6,9 @@ export class LabError extends Error {
   readonly code = 'lab-failed';
 }
 
+/** How many times longer than elsewhere things may take here. */
+export const patience = process.env.POSTERN_VM === 'emulated' ? 10 : 1;
+
 /** Runs a program with its arguments as they are. @returns what it said, whatever its exit code. */
 export async function complete(
   argv: readonly string[],
@@ -18,7 +21,7 @@ export async function complete(
     stderr: 'pipe',
     cwd: '/',
     ...(env === undefined ? {} : { env }),
-    timeout: timeoutMs,
+    timeout: timeoutMs * patience,
     killSignal: 'SIGKILL',
   });
   const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);

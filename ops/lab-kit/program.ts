@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { LabError } from './command.ts';
+import { LabError, patience } from './command.ts';
 import { childOf } from './processes.ts';
 
 /** A program that runs in the background of a host. */
@@ -25,7 +25,7 @@ export class Program {
 
   /** Waits until its output matches. @throws LabError when it ends before, or when time is up. */
   async says(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
-    const deadline = performance.now() + timeoutMs;
+    const deadline = performance.now() + timeoutMs * patience;
     for (;;) {
       const ended = this.child.exitCode !== null;
       const match = pattern.exec(this.output());

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { Asked } from './asked.ts';
+import { patience } from './command.ts';
 import type { Host } from './host.ts';
 import type { Silence } from './silence.ts';
 
@@ -37,7 +38,7 @@ export class Sampler {
 
   /** Waits until it has been answered without a pause for so long. @throws when that takes longer than the limit. */
   async steady(forMs = 1_000, limitMs = 60_000): Promise<void> {
-    const deadline = Date.now() + limitMs;
+    const deadline = Date.now() + limitMs * patience;
     for (;;) {
       const to = Date.now();
       const { longestMs, answered } = await this.silence(to - forMs, to);

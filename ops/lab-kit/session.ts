@@ -1,4 +1,4 @@
-import { LabError } from './command.ts';
+import { LabError, patience } from './command.ts';
 
 /** A program on a terminal of its own: what it shows, and what a person types. */
 export class Session {
@@ -30,7 +30,7 @@ export class Session {
 
   /** Waits until the terminal shows a text. @throws LabError when the program ends before, or when time is up. */
   async shows(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
-    const deadline = performance.now() + timeoutMs;
+    const deadline = performance.now() + timeoutMs * patience;
     for (;;) {
       const ended = this.child.exitCode !== null;
       const match = pattern.exec(this.shown);

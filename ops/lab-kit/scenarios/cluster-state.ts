@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { NodeResource } from '#contract/admin.ts';
 import { Snapshot } from '#contract/snapshot.ts';
+import { patience } from '../command.ts';
 import type { Host } from '../host.ts';
 import type { Program } from '../program.ts';
 import { expect } from '../scenario.ts';
@@ -67,7 +68,7 @@ export async function settled(
   devices: readonly Host[],
   limitMs = 90_000,
 ): Promise<NodePlace> {
-  const deadline = Date.now() + limitMs;
+  const deadline = Date.now() + limitMs * patience;
   for (;;) {
     const active = await holders(cluster.world, landmarks.vip);
     const at = await Promise.all(devices.map((device) => nodeOf(device, landmarks)));

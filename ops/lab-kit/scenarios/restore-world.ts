@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { NetworkResource, NodeResource } from '#contract/admin.ts';
+import { patience } from '../command.ts';
 import type { Host } from '../host.ts';
 import type { Lab } from '../lab.ts';
 import { repository } from '../paths.ts';
@@ -133,7 +134,7 @@ export async function probes(host: Host, tunnelAddress: string): Promise<boolean
 export async function until(what: string, isSo: () => Promise<boolean>, limitMs = 90_000): Promise<number> {
   const start = performance.now();
   while (!(await isSo())) {
-    expect(performance.now() - start < limitMs, () => `not within ${limitMs / 1000} s: ${what}`);
+    expect(performance.now() - start < limitMs * patience, () => `not within ${limitMs / 1000} s: ${what}`);
     await Bun.sleep(20);
   }
   return Math.round(performance.now() - start);
