@@ -17,11 +17,13 @@ import { networkRoutes } from './routes/networks.ts';
 import { nodeCodeRoutes } from './routes/node-codes.ts';
 import { nodeEnrolmentRoute } from './routes/node-enrolments.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { outageRoutes } from './routes/outages.ts';
 import { policyRoutes } from './routes/policy.ts';
 import { policyQuestionRoutes } from './routes/policy-questions.ts';
 import { portRoutes } from './routes/ports.ts';
 import { publicRoutes } from './routes/public.ts';
 import { serviceRoutes } from './routes/services.ts';
+import { settingsRoutes } from './routes/settings.ts';
 import { statusRoutes } from './routes/status.ts';
 import { swaggerRoutes } from './routes/swagger.ts';
 import { tokenRoutes } from './routes/tokens.ts';
@@ -69,6 +71,8 @@ export function applicationOf(master: Master) {
     .use(grantRoutes(master))
     .use(nodeRoutes(master))
     .use(nodeCodeRoutes(master))
+    .use(outageRoutes(master))
+    .use(settingsRoutes(master))
     .use(agentRoutes(master))
     .use(witnessRoute(master))
     .use(statusRoute(master))

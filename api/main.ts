@@ -4,6 +4,7 @@ import pino from 'pino';
 import * as v from 'valibot';
 import { Email, Name } from '#contract/name.ts';
 import { Cidr } from '#contract/network.ts';
+import { MeshCidr, SettingsChange } from '#contract/settings.ts';
 import { addAcmeCommands } from './acme-commands.ts';
 import { addBackupCommands } from './backup-commands.ts';
 import { poolProblem } from './decisions/addresses.ts';
@@ -33,6 +34,8 @@ type ServeOptions = {
   logLevel: string;
 };
 
+type InitWords = Omit<InitOptions, 'tls' | 'upstreams'> & { tlsCert?: string; tlsKey?: string; upstream?: string[] };
+
 const servedNames = ['join.sh', 'postern-client.js'];
 
 const program = new Command('postern-master').description('The master of a Postern installation').showHelpAfterError();
@@ -44,14 +47,17 @@ program
   .requiredOption('--pool <cidr>', 'the subnet that devices get addresses from', readPool)
   .requiredOption('--owner <email>', 'the first owner', reader(Email))
   .requiredOption('--public-url <url>', 'how devices reach the master, such as https://vpn.example.com:8443', readUrl)
+  .option('--mesh <cidr>', 'the /24 that joins the nodes (a random free one of 10/8)', reader(MeshCidr))
+  .option('--upstream <address...>', 'resolvers that nodes ask for names outside the internal domain')
   .option('--tls-cert <file>', 'a certificate (PEM) instead of a self-signed one')
   .option('--tls-key <file>', 'its key (PEM)')
-  .action(async (options: Omit<InitOptions, 'tls'> & { tlsCert?: string; tlsKey?: string }) => {
-    const { tlsCert, tlsKey, ...rest } = options;
+  .action(async (options: InitWords) => {
+    const { tlsCert, tlsKey, upstream, ...rest } = options;
+    const { upstreams = [] } = v.parse(SettingsChange, { upstreams: upstream });
     if ((tlsCert === undefined) !== (tlsKey === undefined))
       throw new Error('give both --tls-cert and --tls-key, or neither');
     const tls = tlsCert === undefined || tlsKey === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } };
-    await initialise({ ...rest, ...tls }, new Date(), printLine);
+    await initialise({ ...rest, upstreams, ...tls }, new Date(), printLine);
   });
 
 program

@@ -33,6 +33,7 @@ const bodyRoutes: [string, string, string | undefined][] = [
   ['PATCH', '/v1/webhooks/0193b0a4-7c1e-7d2a-9f3e-2a6b8c4d1e5f', owner],
   ['POST', '/v1/nodes', owner],
   ['PATCH', '/v1/nodes/n1', owner],
+  ['PATCH', '/v1/settings', owner],
   ['POST', '/v1/node-codes', owner],
   ['POST', '/v1/node-enrolments', undefined],
   ['PUT', '/v1/agent/mesh', agent],

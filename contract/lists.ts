@@ -3,6 +3,7 @@ import { CodeState, DeviceKind, Permission } from './admin.ts';
 import { Platform } from './enrolment.ts';
 import { Count, Email, Id, Moment, Name } from './name.ts';
 import { NodeCodeState } from './node-enrolment.ts';
+import { SwitchCause } from './outage.ts';
 import { Delivery } from './webhook.ts';
 
 /** How lists are asked for, page by page, and answered. Parameters that a list does not know are refused. */
@@ -97,6 +98,23 @@ export const NodeCodeList = v.strictObject({
   state: v.optional(NodeCodeState),
 });
 export type NodeCodeList = v.InferOutput<typeof NodeCodeList>;
+
+export const OutageList = v.strictObject({
+  limit,
+  cursor,
+  sort: v.optional(
+    v.pipe(
+      v.picklist(['-id', 'id'], 'must be id or -id'),
+      v.description('As they came in; newest first (-id) when absent.'),
+    ),
+  ),
+  node: v.optional(v.pipe(Name, v.description('Those that left this node, or came to it.'))),
+  deviceId: v.optional(Id),
+  cause: v.optional(SwitchCause),
+  since: v.optional(v.pipe(Moment, v.description('From this moment on.'))),
+  until: v.optional(v.pipe(Moment, v.description('Before this moment.'))),
+});
+export type OutageList = v.InferOutput<typeof OutageList>;
 
 export const TokenList = v.strictObject({ limit, cursor, sort: sortBy('createdAt', 'name'), userId: v.optional(Id) });
 export type TokenList = v.InferOutput<typeof TokenList>;

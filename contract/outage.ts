@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { Count, Name, Timestamp } from './name.ts';
+import { Count, DisplayName, Id, Name, Timestamp } from './name.ts';
 
 /** Why a device changed nodes. `silent`: no answer; `passive`: another node is the active one. */
 export const SwitchCause = v.picklist(['silent', 'unhealthy', 'draining', 'passive', 'unreachable-network']);
@@ -24,3 +24,13 @@ export type Outage = v.InferOutput<typeof Outage>;
  */
 export const SeenOutages = v.strictObject({ outages: v.pipe(v.array(Outage), v.minLength(1), v.maxLength(100)) });
 export type SeenOutages = v.InferOutput<typeof SeenOutages>;
+
+/** An outage as the master keeps it. `device` is what the device was called then; `reportedBy` the node it told. */
+export const RecordedOutage = v.object({
+  id: Count,
+  deviceId: Id,
+  device: DisplayName,
+  ...Outage.entries,
+  reportedBy: Name,
+});
+export type RecordedOutage = v.InferOutput<typeof RecordedOutage>;

@@ -17,17 +17,17 @@ const advertMilliseconds = v.pipe(
 );
 
 /** A subnet with an address for each node that there may be. */
-const meshCidr = v.pipe(Cidr, v.endsWith('/24', 'must be a /24'), v.examples(['10.213.7.0/24']));
+export const MeshCidr = v.pipe(Cidr, v.endsWith('/24', 'must be a /24'), v.examples(['10.213.7.0/24']));
 
 /**
  * `domain` is the internal domain, `upstreams` the resolvers that nodes ask for all other names; none when there are none
  * to ask. `mesh` joins the nodes; `advertMilliseconds` is how often the active one is heard there. `vip` is the address
- * that moves between them, one of the pool.
+ * that moves between them, one of the pool. `mesh` is null until a master that knows of it has started.
  */
 export const Settings = v.object({
   pool: Cidr,
   vip: Ipv4,
-  mesh: Cidr,
+  mesh: v.nullable(Cidr),
   advertMilliseconds: Count,
   domain: DnsName,
   upstreams: v.array(Ipv4),
@@ -39,6 +39,6 @@ export const SettingsChange = v.strictObject({
   domain: v.optional(DnsName),
   upstreams: v.optional(upstreams),
   advertMilliseconds: v.optional(advertMilliseconds),
-  mesh: v.optional(meshCidr),
+  mesh: v.optional(MeshCidr),
 });
 export type SettingsChange = v.InferOutput<typeof SettingsChange>;

@@ -21,6 +21,7 @@ export const EventType = v.picklist([
   'node.removed',
   'node.connected',
   'node.disconnected',
+  'failover',
   'token.added',
   'token.revoked',
   'master.restored',

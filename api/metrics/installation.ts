@@ -88,12 +88,15 @@ function addNodes(registry: Registry, { store, fleet }: Installation): void {
       this.set(version.epoch);
       revision.set(version.revision);
       // Of nodes that were removed nothing stays.
-      for (const family of [lag, seen, connected]) family.reset();
-      for (const { name, applied, seenAt } of allNodes(store)) {
+      for (const family of [lag, seen, connected, healthy, active, draining]) family.reset();
+      for (const { name, applied, seenAt, ...node } of allNodes(store)) {
         const has = applied?.epoch === version.epoch ? applied.revision : 0;
         lag.set({ node: name }, Math.max(0, version.revision - has));
         seen.set({ node: name }, seenAt === null ? 0 : Date.parse(seenAt) / 1000);
         connected.set({ node: name }, fleet.isConnected(name) ? 1 : 0);
+        if (node.healthy !== null) healthy.set({ node: name }, node.healthy ? 1 : 0);
+        if (node.vip !== null) active.set({ node: name }, node.vip ? 1 : 0);
+        draining.set({ node: name }, node.draining ? 1 : 0);
       }
     },
   });
@@ -113,6 +116,24 @@ function addNodes(registry: Registry, { store, fleet }: Installation): void {
   const connected = new Gauge({
     name: 'postern_node_connected',
     help: 'Whether the agent of the node holds its channel: 1 or 0.',
+    labelNames,
+    registers,
+  });
+  const healthy = new Gauge({
+    name: 'postern_node_healthy',
+    help: 'Whether the node last said that it does its work: 1 or 0; absent while it has said nothing of it.',
+    labelNames,
+    registers,
+  });
+  const active = new Gauge({
+    name: 'postern_node_active',
+    help: 'Whether the node last said that it holds the address that moves: 1 or 0.',
+    labelNames,
+    registers,
+  });
+  const draining = new Gauge({
+    name: 'postern_node_draining',
+    help: 'Whether devices are to leave the node: 1 or 0.',
     labelNames,
     registers,
   });

@@ -1,6 +1,8 @@
 import { Gauge, Registry } from 'prom-client';
+import type { RecordedOutage } from '#contract/outage.ts';
 import { version } from '../../package.json';
 import { addInstallationFamilies, type Installation } from './installation.ts';
+import { outageFamilies } from './outages.ts';
 import { addProcessFamilies } from './process.ts';
 import { type Answered, requestFamilies } from './requests.ts';
 import { type WebhookMetrics, webhookFamilies } from './webhooks.ts';
@@ -10,6 +12,7 @@ export type Metrics = {
   readonly registry: Registry;
   answered(answered: Answered): void;
   readonly webhooks: WebhookMetrics;
+  outages(outages: readonly RecordedOutage[]): void;
   /** The text exposition, and what to call it. */
   expose(): Promise<{ text: string; type: string }>;
 };
@@ -28,6 +31,7 @@ export function newMetrics(installation: Installation): Metrics {
     registry,
     answered: requestFamilies(registry),
     webhooks: webhookFamilies(registry, installation.store, installation.now),
+    outages: outageFamilies(registry),
     expose: async () => ({ text: await registry.metrics(), type: registry.contentType }),
   };
 }

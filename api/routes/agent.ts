@@ -7,6 +7,7 @@ import { reportLimit } from '../http/read-json.ts';
 import { granted, Refusal } from '../http/refusal.ts';
 import type { Master } from '../master.ts';
 import { recordReport, setMesh } from '../store/nodes.ts';
+import { recordOutages } from '../store/outages.ts';
 import { agentArea, readCallersJson } from './areas.ts';
 import { noContent, operation, text } from './documentation.ts';
 import { shownNode } from './shown-node.ts';
@@ -20,7 +21,7 @@ const After = v.object({
 });
 
 export function agentRoutes(master: Master) {
-  const { store, fleet, published, openChannel, now } = master;
+  const { store, fleet, published, openChannel, metrics, now } = master;
   return new Elysia()
     .use(agentArea(master))
     .get(
@@ -84,8 +85,12 @@ export function agentRoutes(master: Master) {
     .post(
       '/v1/agent/reports',
       async ({ body, node, set }) => {
-        recordReport(store, node.name, body, now());
+        const felt = store.write(() => {
+          recordReport(store, node.name, body, now());
+          return recordOutages(store, node.name, body.outages ?? [], now());
+        });
         await store.settled();
+        metrics.outages(felt);
         if (body.peers !== undefined) fleet.recordPeers(node.name, body.peers);
         fleet.reported();
         set.status = 204;

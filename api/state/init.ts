@@ -21,6 +21,8 @@ export type InitOptions = {
   pool: string;
   owner: string;
   publicUrl: string;
+  mesh?: string;
+  upstreams?: readonly string[];
   tls?: { cert: string; key: string };
 };
 
@@ -105,11 +107,11 @@ async function makeKeys(paths: MasterPaths, passphrase: string, now: Date): Prom
   return trust;
 }
 
-function makeDatabase(paths: MasterPaths, { pool, owner, publicUrl }: InitOptions, now: Date): string {
+function makeDatabase(paths: MasterPaths, { owner, tls, stateDir, ...first }: InitOptions, now: Date): string {
   const store = createStore(paths.database);
   try {
     return store.write(() => {
-      createSettings(store, { pool, publicUrl, document: firstDocument }, now);
+      createSettings(store, { ...first, document: firstDocument }, now);
       const added = addUser(store, { email: owner, role: 'admin', permission: 'owner' }, 'setup', now);
       if (!added.ok) throw new Error(`the first owner could not be made: ${added.reason}`);
       return addApiToken(store, added.value.id, now);

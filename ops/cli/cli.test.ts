@@ -181,6 +181,16 @@ describe('postern', () => {
     expect(await postern('node', 'add', 'n5', '--priority', '255')).toMatchObject({ exitCode: 2 });
   });
 
+  test('shows and changes the settings, and lists outages', async () => {
+    expect((await postern('settings')).stdout).toMatch(/^domain +corp\.internal$/m);
+    const changed = await postern('settings', 'set', 'upstreams=9.9.9.9,1.1.1.1', 'advert=500ms', '--json');
+    expect(JSON.parse(changed.stdout)).toMatchObject({ upstreams: ['9.9.9.9', '1.1.1.1'], advertMilliseconds: 500 });
+    expect((await postern('settings', 'set', 'upstreams=none')).stdout).toMatch(/^upstreams +none/m);
+    expect(await postern('settings', 'set', 'pool=10.0.0.0/8')).toMatchObject({ exitCode: 2 });
+    expect(await postern('settings', 'set', 'domain=localhost')).toMatchObject({ exitCode: 3 });
+    expect((await postern('outages', '--node', 'n1')).stdout).toContain('No device has reported');
+  });
+
   test('shows, checks, compares, puts in force and undoes a policy, and asks before it does', async () => {
     const file = join(stateDir, 'company.policy');
     const before = (await postern('policy', 'show')).stdout;

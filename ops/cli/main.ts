@@ -7,12 +7,14 @@ import { addKeyCommands } from './key-commands.ts';
 import { openMaster, Refused } from './master.ts';
 import { addNetworkCommands } from './network-commands.ts';
 import { addNodeCommands } from './node-commands.ts';
+import { addOutageCommands } from './outage-commands.ts';
 import { addPolicyChangeCommands } from './policy-change-commands.ts';
 import { addPolicyCommands } from './policy-commands.ts';
 import { addPortCommands } from './port-commands.ts';
 import type { Screen } from './screen.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { exitCodes, explain, type LocalSession, type Session } from './session.ts';
+import { addSettingsCommands } from './settings-commands.ts';
 import { addStatusCommands } from './status-commands.ts';
 import { addTokenCommands } from './token-commands.ts';
 import { addUserCommands } from './user-commands.ts';
@@ -21,7 +23,9 @@ import { addWebhookCommands } from './webhook-commands.ts';
 /** `postern`: what the API does, for people and scripts. Wiring only. */
 
 const program = new Command('postern')
-  .description('Drives a Postern master: users, codes, devices, the policy, nodes, tokens, webhooks, the audit log.')
+  .description(
+    'Drives a Postern master: users, codes, devices, the policy, nodes, settings, tokens, webhooks, the audit log.',
+  )
   .option('--json', 'print JSON', false)
   .option('--state-dir <dir>', 'where ops/up keeps its state', '/var/lib/postern')
   .option('--url <url>', 'the master, when it is not on this machine (or POSTERN_URL)')
@@ -75,12 +79,14 @@ addUserCommands(program, session);
 addDeviceCommands(program, session);
 addNetworkCommands(program, session);
 addNodeCommands(program, session);
+addOutageCommands(program, session);
 addServiceCommands(program, session);
 addPortCommands(program, session);
 addPolicyChangeCommands(addPolicyCommands(program, session), session);
 addKeyCommands(program, session, localSession);
 addTokenCommands(program, session, localSession);
 addAuditCommands(program, session);
+addSettingsCommands(program, session);
 addStatusCommands(program, session);
 addWebhookCommands(program, session);
 addBackupCommands(program, session, localSession);

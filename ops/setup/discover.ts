@@ -1,5 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { run } from './command.ts';
-import { choosePool, routedSubnets } from './pool.ts';
+import { chooseMesh, choosePool, routedSubnets, upstreamsIn } from './pool.ts';
 import { StateProblem } from './state.ts';
 
 /** The address this machine uses towards the internet, asked of the kernel; nothing is sent. */
@@ -16,6 +17,24 @@ export async function ownAddress(): Promise<string> {
 }
 
 export async function freePool(): Promise<string> {
+  return choosePool(await routedHere(), Math.random);
+}
+
+/** A subnet for the mesh, beside the pool and all that is routed here. */
+export async function freeMesh(pool: string): Promise<string> {
+  return chooseMesh([pool, ...(await routedHere())], Math.random);
+}
+
+async function routedHere(): Promise<string[]> {
   const routes = JSON.parse(await run(['ip', '-j', '-4', 'route', 'show', 'table', 'all'])) as { dst?: string }[];
-  return choosePool(routedSubnets(routes), Math.random);
+  return routedSubnets(routes);
+}
+
+/** The resolvers that this machine asks, as other nodes can ask them too; systemd-resolved keeps its own apart. */
+export function resolversHere(): string[] {
+  for (const path of ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf']) {
+    const found = existsSync(path) ? upstreamsIn(readFileSync(path, 'utf8')) : [];
+    if (found.length > 0) return found;
+  }
+  return [];
 }

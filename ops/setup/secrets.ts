@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { CommandFailed } from './command.ts';
+import { freeMesh, resolversHere } from './discover.ts';
 import { masterProgram } from './programs.ts';
 import { type SetupConfig, type StatePaths, StateProblem, writePrivate } from './state.ts';
 
@@ -23,6 +24,7 @@ export async function initMaster(
 ): Promise<void> {
   if (existsSync(paths.master)) return;
   const { stateDir, secrets } = paths;
+  const upstreams = resolversHere();
   const out = openSync(secrets, 'w', 0o600);
   const argv = masterProgram(
     ...[
@@ -35,7 +37,10 @@ export async function initMaster(
       config.owner,
       '--public-url',
       config.publicUrl,
+      '--mesh',
+      await freeMesh(config.pool),
     ],
+    ...upstreams.flatMap((upstream) => ['--upstream', upstream]),
     ...(tls === undefined ? [] : ['--tls-cert', tls.cert, '--tls-key', tls.key]),
   );
   const child = Bun.spawn(argv, { stdin: 'ignore', stdout: out, stderr: 'pipe' });

@@ -1,0 +1,57 @@
+import { Elysia } from 'elysia';
+import { Settings, SettingsChange } from '#contract/settings.ts';
+import { poolPlan } from '../decisions/addresses.ts';
+import { etagOf, expectMatch, tagged } from '../http/etags.ts';
+import { granted } from '../http/refusal.ts';
+import type { Master } from '../master.ts';
+import { changeSettings } from '../store/network-settings.ts';
+import { readSettings, type Settings as StoredSettings } from '../store/settings.ts';
+import { adminArea, readCallersJson } from './areas.ts';
+import { operation } from './documentation.ts';
+
+const about = { tag: 'Master', bearer: 'userToken' } as const;
+
+export function settingsRoutes(master: Master) {
+  const { store, now } = master;
+  const shown = ({ pool, mesh, advertMilliseconds, domain, upstreams, publicUrl }: StoredSettings): Settings => ({
+    pool,
+    vip: poolPlan(pool).vip,
+    mesh,
+    advertMilliseconds,
+    domain,
+    upstreams,
+    publicUrl,
+  });
+  return new Elysia()
+    .use(adminArea(master))
+    .get(
+      '/v1/settings',
+      ({ request, set }) => {
+        const settings = shown(readSettings(store));
+        return tagged({ request, set }, settings, etagOf(settings));
+      },
+      {
+        response: { 200: Settings },
+        detail: operation('getSettings', 'What holds for the whole installation', { ...about, traits: ['tagged'] }),
+      },
+    )
+    .patch(
+      '/v1/settings',
+      ({ body, actor, request, set }) => {
+        expectMatch(request, etagOf(shown(readSettings(store))));
+        const settings = shown(granted(changeSettings(store, body, actor, now())));
+        return tagged({ request, set }, settings, etagOf(settings));
+      },
+      {
+        parse: readCallersJson(master),
+        body: SettingsChange,
+        response: { 200: Settings },
+        detail: operation('changeSettings', 'Change them; nodes and devices follow by themselves', {
+          ...about,
+          needs: 'own',
+          traits: ['tagged', 'conditional'],
+          problems: ['in-use'],
+        }),
+      },
+    );
+}
