@@ -38,6 +38,7 @@ const gitlab = {
   ports: ['tcp/443', 'tcp/22'],
   dnsName: 'gitlab.corp.internal',
   front: 'https',
+  preset: 'gitlab',
   roles: ['developer'],
 };
 
@@ -175,7 +176,7 @@ describe('a service', () => {
 
   test('without one is its own address, and removed when nothing names it', async () => {
     const { policy } = await company();
-    const { front, dnsName, roles, ...plain } = gitlab;
+    const { front, preset, dnsName, roles, ...plain } = gitlab;
     const added = await policy.send('POST', '/v1/services', plain);
     expect(added.body).toMatchObject({ frontAddress: null, front: null, roles: [] });
     expect((await policy.send('GET', '/v1/services')).body.items).toHaveLength(1);
@@ -193,6 +194,8 @@ describe('a service', () => {
     ['invalid-input', { ...gitlab, dnsName: 'gitlab.corp;' }],
     ['invalid-input', { ...gitlab, dnsName: undefined }],
     ['invalid-input', { ...gitlab, front: 'http' }],
+    ['invalid-input', { ...gitlab, preset: 'nextcloud' }],
+    ['invalid-input', { ...gitlab, front: undefined }],
     ['already-exists', { ...gitlab, name: 'sandbox' }],
   ])('is refused: %s', async (code, wanted) => {
     const { policy, text } = await company();

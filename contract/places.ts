@@ -20,6 +20,10 @@ export const TransportPort = v.pipe(
   v.examples(['tcp/5432']),
 );
 
+/** Programs behind a front that want more of it than others do. */
+export const Preset = v.picklist(['keycloak', 'vaultwarden', 'gitlab']);
+export type Preset = v.InferOutput<typeof Preset>;
+
 /** With `front`, devices see tcp/443 in the place of the first port, at `frontAddress`. `roles` may reach it. */
 export const ServiceResource = v.object({
   name: Name,
@@ -27,6 +31,7 @@ export const ServiceResource = v.object({
   ports: v.array(PolicyPort),
   dnsName: v.nullable(DnsName),
   front: v.nullable(v.literal('https')),
+  preset: v.nullable(Preset),
   frontAddress: v.nullable(Ipv4),
   roles: v.array(Name),
 });
@@ -38,6 +43,7 @@ export const NewService = v.strictObject({
   ports: v.pipe(v.array(PolicyPort), v.minLength(1), v.maxLength(32)),
   dnsName: v.optional(DnsName),
   front: v.optional(v.literal('https')),
+  preset: v.optional(Preset),
   roles: v.optional(v.pipe(v.array(Name), v.maxLength(32))),
 });
 export type NewService = v.InferOutput<typeof NewService>;

@@ -35,11 +35,14 @@ export function networkLines(
 }
 
 export function serviceLines(wanted: NewService, outline: Outline): Result<string[]> {
-  const { name, address, ports, dnsName, front, roles = [] } = wanted;
+  const { name, address, ports, dnsName, front, preset, roles = [] } = wanted;
   const errors = [
     ...nameErrors(name),
     ...(front !== undefined && dnsName === undefined
       ? [{ path: 'dnsName', message: 'is missing: a front answers by name' }]
+      : []),
+    ...(preset !== undefined && front === undefined
+      ? [{ path: 'front', message: 'is missing: a preset says what a front is like' }]
       : []),
     ...roleErrors(roles, outline),
   ];
@@ -48,6 +51,7 @@ export function serviceLines(wanted: NewService, outline: Outline): Result<strin
     `service ${name} = ${address} ${ports.join(', ')}`,
     ...(dnsName === undefined ? [] : [`name ${dnsName}`]),
     ...(front === undefined ? [] : [`front ${front}`]),
+    ...(preset === undefined ? [] : [`preset ${preset}`]),
   ];
   return { ok: true, value: [words.join(' '), ...grants(roles, name)] };
 }

@@ -19,9 +19,9 @@ export function serviceResources(outline: Outline, fronts: readonly Front[], now
   const rolesOf = rolesThatReach(outline, now.getTime());
   const addresses = new Map(fronts.map(({ service, address }) => [service, address]));
   return outline.services.map((service) => {
-    const { name, address, ports, dnsName, front } = service;
+    const { name, address, ports, dnsName, front, preset } = service;
     const frontAddress = addresses.get(name) ?? null;
-    return { name, address, ports: [...ports], dnsName, front, frontAddress, roles: rolesOf(service) };
+    return { name, address, ports: [...ports], dnsName, front, preset, frontAddress, roles: rolesOf(service) };
   });
 }
 

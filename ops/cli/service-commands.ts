@@ -1,7 +1,7 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import * as v from 'valibot';
 import { Convergence } from '#contract/admin.ts';
-import { ServiceResource } from '#contract/places.ts';
+import { Preset, ServiceResource } from '#contract/places.ts';
 import { describeConvergence } from './device-commands.ts';
 import { asPort } from './port-commands.ts';
 import { type Column, showList, showOne } from './screen.ts';
@@ -13,10 +13,11 @@ const serviceColumns: Column<ServiceResource>[] = [
   { title: 'PORTS', of: ({ ports }) => ports.join(', ') },
   { title: 'DNS NAME', of: ({ dnsName }) => dnsName ?? '' },
   { title: 'FRONT', of: ({ front, frontAddress }) => (front === null ? 'none' : `${front} at ${frontAddress}`) },
+  { title: 'PRESET', of: ({ preset }) => preset ?? '' },
   { title: 'ROLES', of: ({ roles }) => roles.join(', ') || 'none' },
 ];
 
-type AddWords = { port: string[]; role?: string[]; name?: string; front: boolean };
+type AddWords = { port: string[]; role?: string[]; name?: string; front: boolean; preset?: string };
 
 export function addServiceCommands(program: Command, session: Session): void {
   const service = program.command('service').description('named things in a network, and who reaches them');
@@ -28,9 +29,14 @@ export function addServiceCommands(program: Command, session: Session): void {
     .option('--role <role...>', 'the roles that may reach it')
     .option('--name <dns-name>', 'its name inside the tunnel')
     .option('--front', 'an address of its own inside the tunnel, with HTTPS', false)
+    .addOption(
+      new Option('--preset <program>', 'with --front: the program behind it')
+        .choices([...Preset.options])
+        .implies({ front: true }),
+    )
     .addHelpText(
       'after',
-      '\nExample:\n  postern service add gitlab 172.19.0.10 --port tcp/443 tcp/22 --name git.corp.internal --role developer',
+      '\nExample:\n  postern service add gitlab 172.19.0.10 --port tcp/80 tcp/22 --name git.corp.internal --preset gitlab --role developer',
     )
     .action((name: string, address: string, words: AddWords) =>
       session(async (master, screen) => {
@@ -40,6 +46,7 @@ export function addServiceCommands(program: Command, session: Session): void {
           ports: words.port.map(asPort),
           ...(words.name === undefined ? {} : { dnsName: words.name }),
           ...(words.front ? { front: 'https' } : {}),
+          ...(words.preset === undefined ? {} : { preset: words.preset }),
           ...(words.role === undefined ? {} : { roles: words.role }),
         };
         const added = await master.call(ServiceResource, 'POST', '/v1/services', body);

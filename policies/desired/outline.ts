@@ -1,3 +1,4 @@
+import type { Preset } from '#contract/places.ts';
 import type { Gateway } from '#contract/policy.ts';
 import { writtenSubject } from '#policies/language/format-statement.ts';
 import { type Document, type Subject, statementsOf } from '#policies/language/statement.ts';
@@ -37,6 +38,7 @@ export interface ServiceOutline {
   readonly ports: readonly string[];
   readonly dnsName: string | null;
   readonly front: 'https' | null;
+  readonly preset: Preset | null;
   readonly line: number;
 }
 
@@ -66,12 +68,13 @@ export function outlineOf(document: Document): Outline {
       nat,
       line,
     })),
-    services: [...world.services.values()].map(({ name, address, ports, dnsName, front, line }) => ({
+    services: [...world.services.values()].map(({ name, address, ports, dnsName, front, preset, line }) => ({
       name: name.value,
       address: address.value,
       ports: ports.map(({ value }) => writtenPort(value)),
       dnsName: dnsName?.value ?? null,
       front: front?.value ?? null,
+      preset: preset?.value ?? null,
       line,
     })),
     closedPorts: world.vpnOnly.flatMap(({ node, device, ports, line }) =>

@@ -24,6 +24,7 @@ export function statementCells(statement: Statement): string[] {
         `= ${statement.address.value} ${list(statement.ports.map(({ value }) => writtenPort(value)))}`,
         ...(statement.dnsName === undefined ? [] : [`name ${statement.dnsName.value}`]),
         ...(statement.front === undefined ? [] : [`front ${statement.front.value}`]),
+        ...(statement.preset === undefined ? [] : [`preset ${statement.preset.value}`]),
       ];
     case 'allow':
       return [

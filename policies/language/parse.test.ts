@@ -20,8 +20,8 @@ describe('lines that say something', () => {
       'network x = 10.0.0.0/8 via n1 dev eth0, n2 dev b.7 no-nat',
     ],
     [
-      'service s = 10.0.0.1 tcp/80,icmp name s.x.y front https',
-      'service s = 10.0.0.1 tcp/80, icmp name s.x.y front https',
+      'service s = 10.0.0.1 tcp/80,icmp name s.x.y front https preset  vaultwarden',
+      'service s = 10.0.0.1 tcp/80, icmp name s.x.y front https preset vaultwarden',
     ],
     ['allow Alice@Example.com -> x', 'allow alice@example.com -> x'],
     ['allow role:a -> x', 'allow a -> x'],
@@ -70,6 +70,9 @@ describe('lines that do not', () => {
     ['service s = 10.0.0.1 tcp/65536', ['bad-port']],
     ['service s = 10.0.0.1 tcp/080', ['bad-port']],
     ['service s = 10.0.0.1 443/tcp', ['bad-port']],
+    ['service s = 10.0.0.1 tcp/443 name a.b front https preset nextcloud', ['bad-preset']],
+    ['service s = 10.0.0.1 tcp/443 name a.b preset gitlab', ['unexpected']],
+    ['service s = 10.0.0.1 tcp/443 name a.b front https preset gitlab preset gitlab', ['unexpected']],
     ['service s = 10.0.0.1 tcp/443 front http', ['bad-front']],
     ['service s = 10.0.0.1 tcp/443 front https name a.b', ['unexpected']],
     ['service s = 10.0.0.1 tcp/443 name intranet', ['bad-dns-name']],
@@ -148,6 +151,7 @@ describe('suggestions', () => {
     ['allow device:a@b.c/Älg -> x', undefined],
     ['test a -> b allow', 'allowed'],
     ['service s = 10.0.0.1 tcp/1 name GIT.Corp', 'git.corp'],
+    ['service s = 10.0.0.1 tcp/1 name a.b front https preset GitLabs', 'gitlab'],
   ])('%s: %s', (line, suggestion) => expect(parse(line).diagnostics[0]?.suggestion).toBe(suggestion));
 });
 

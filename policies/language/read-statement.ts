@@ -13,7 +13,7 @@ import type {
   TestStatement,
   VpnOnlyStatement,
 } from './statement.ts';
-import { looksLikePort, readDnsName, readInterface, readName, readPort, readUntil } from './values.ts';
+import { looksLikePort, readDnsName, readInterface, readName, readPort, readPreset, readUntil } from './values.ts';
 
 /** Reads one statement. It holds only if the reader is still sound; if not, the reader's diagnostics say why. */
 export function readStatement(reader: LineReader, line: number): Statement | undefined | 'no-keyword' {
@@ -70,13 +70,20 @@ function readService(reader: LineReader, line: number): ServiceStatement | undef
           : { ok: false, code: 'bad-front', message: `there is no front \`${word}\``, suggestion: 'https' },
       )
     : undefined;
-  reader.expectEnd(
-    dnsName === undefined ? ['name', 'front'] : ['front'],
-    dnsName === undefined
-      ? '`,` and another port, `name`, `front` or the end of the line'
-      : '`front https` or the end of the line',
-  );
-  return reader.sound && name && address ? { kind: 'service', line, name, address, ports, dnsName, front } : undefined;
+  const preset =
+    front !== undefined && reader.skipWord('preset') ? reader.value('the name of a preset', readPreset) : undefined;
+  const [possible, expected] = afterService(dnsName !== undefined, front !== undefined, preset !== undefined);
+  reader.expectEnd(possible, expected);
+  return reader.sound && name && address
+    ? { kind: 'service', line, name, address, ports, dnsName, front, preset }
+    : undefined;
+}
+
+function afterService(hasName: boolean, hasFront: boolean, hasPreset: boolean): [string[], string] {
+  if (hasPreset) return [[], 'the end of the line'];
+  if (hasFront) return [['preset'], '`preset` or the end of the line'];
+  if (hasName) return [['front'], '`front https` or the end of the line'];
+  return [['name', 'front'], '`,` and another port, `name`, `front` or the end of the line'];
 }
 
 /** Returned even when part of the line is wrong, so that the names on it are checked all the same. */

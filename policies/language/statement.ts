@@ -1,3 +1,4 @@
+import type { Preset } from '#contract/places.ts';
 import type { Place } from './diagnostic.ts';
 
 /** The statements of a policy as values. Every value that can be wrong knows where it stands. */
@@ -51,7 +52,10 @@ export interface NetworkStatement {
   readonly nat: boolean;
 }
 
-/** With `front` the first port is the backend's, and devices see tcp/443 in its stead. */
+/**
+ * With `front` the first port is the backend's, and devices see tcp/443 in its stead. `preset` is the program that the
+ * front speaks to, where it wants more than others.
+ */
 export interface ServiceStatement {
   readonly kind: 'service';
   readonly line: number;
@@ -60,6 +64,7 @@ export interface ServiceStatement {
   readonly ports: readonly At<Port>[];
   readonly dnsName: At<string> | undefined;
   readonly front: At<'https'> | undefined;
+  readonly preset: At<Preset> | undefined;
 }
 
 export interface AllowStatement {

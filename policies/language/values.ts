@@ -1,8 +1,10 @@
 import * as v from 'valibot';
 import { DisplayName, Email, Name } from '#contract/name.ts';
 import { InterfaceName } from '#contract/network.ts';
+import { Preset } from '#contract/places.ts';
 import type { Read, Refusal } from './address.ts';
 import type { Port, Until } from './statement.ts';
+import { editDistance } from './suggest.ts';
 import { reservedWords } from './words.ts';
 
 /** The words of a statement that are neither keywords nor addresses, read strictly, each refusal with its reason. */
@@ -66,6 +68,13 @@ export function readDnsName(word: string): Read<string> {
     `"${word}" is not a DNS name such as gitlab.corp.internal: lower-case labels of a-z, 0-9 and -, at least two`,
     plain !== word && valid(plain) ? plain : undefined,
   );
+}
+
+/** A program that fronts know: what its backend needs of them. */
+export function readPreset(word: string): Read<Preset> {
+  if (v.is(Preset, word)) return { ok: true, value: word };
+  const meant = Preset.options.find((preset) => editDistance(preset, word.toLowerCase()) <= 2);
+  return refusal('bad-preset', `there is no preset \`${word}\`; there are ${Preset.options.join(', ')}`, meant);
 }
 
 export function looksLikePort(word: string): boolean {

@@ -14,6 +14,7 @@ export const reservedWords: ReadonlySet<string> = new Set([
   'no-nat',
   'name',
   'front',
+  'preset',
   'http',
   'https',
   'until',
