@@ -86,7 +86,10 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
     if (hasAddress(node.tunnelAddress)) await responder.listen(node.tunnelAddress);
     await responder.listenInMesh(mesh);
   };
-  const answerAgain = () => void answer().catch((error: Error) => log(`answering probes: ${error.message}`));
+  let answering = Promise.resolve();
+  const answerAgain = () => {
+    answering = answering.then(answer).catch((error: Error) => log(`answering probes: ${error.message}`));
+  };
 
   const health = watchHealth({
     node: config.node,

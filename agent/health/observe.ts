@@ -11,7 +11,7 @@ import type { Watched, WatchedNetwork } from './watched.ts';
 export interface Observer {
   aimFor(watched: Watched | undefined): void;
   /** Reads what the kernel says now; what is asked for was asked before. */
-  look(others: readonly ProbeAnswer[]): Omit<Findings, 'isInForce'>;
+  look(others: readonly ProbeAnswer[]): Omit<Findings, 'isInForce'> & { forwardsNow: boolean };
   /** Whether everything that should be asked was answered, or missed, at least once. */
   hasAsked(): boolean;
   stop(): void;
@@ -83,16 +83,19 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
       watched = next;
     },
     look(others) {
-      if (watched === undefined) return { forwarding: [], links: [], answering: [], networks: [], others };
+      if (watched === undefined)
+        return { forwardsNow: true, forwarding: [], links: [], answering: [], networks: [], others };
       const up = upInterfaces();
       const { networks } = watched;
       const now = new Map(devices().map((device) => [device, forwardingNow(device)]));
+      const tunnelNow = forwardingNow(tunnel);
       // What is gone cannot forward; that is told of it once.
       const forwarding = [
-        { device: tunnel, isOn: steadily(`forwarding ${tunnel}`, forwardingNow(tunnel) === true) },
+        { device: tunnel, isOn: steadily(`forwarding ${tunnel}`, tunnelNow === true) },
         ...[...now].map(([device, isOn]) => ({ device, isOn: steadily(`forwarding ${device}`, isOn !== false) })),
       ];
       return {
+        forwardsNow: tunnelNow === true && [...now.values()].every((isOn) => isOn !== false),
         forwarding,
         links: [...now].map(([device, isOn]) => ({ device, isThere: steadily(`link ${device}`, isOn !== undefined) })),
         answering: daemonChecks().map(({ key }) => ({ name: key, isWell: checks.isWell(key) })),

@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import * as v from 'valibot';
 import type { Ipv4 } from '#contract/network.ts';
 import { agentPort, encodeProbe, ProbeAnswer } from '#contract/probe.ts';
+import { sendTo } from '../system/datagram.ts';
 import { afterProbe, isHeard, type Neighbour, probeEveryMs, unheard } from './neighbours.ts';
 
 /** Asks the other nodes over the mesh, as devices ask inside the tunnel. */
@@ -44,11 +45,16 @@ export function openProber(log: (line: string) => void): Prober {
     const bound = { address, udp };
     socket = bound;
     udp.on('message', (message, { address }) => onMessage(message, address));
+    let isBound = false;
+    // A node whose agent is gone refuses, and the kernel tells it of the socket, which is as good as before for the others.
     udp.on('error', () => {
+      if (isBound) return;
       udp.close();
       if (socket === bound) socket = undefined;
     });
-    udp.bind({ address, port: 0 });
+    udp.bind({ address, port: 0 }, () => {
+      isBound = true;
+    });
   };
   const ask = () => {
     if (own === undefined || others.size === 0) return close();
@@ -61,7 +67,7 @@ export function openProber(log: (line: string) => void): Prober {
     for (const [node, address] of others) {
       const nonce = randomBytes(8).toString('hex');
       asked.set(nonce, { node, at: now });
-      socket.udp.send(encodeProbe(nonce), agentPort, address, () => undefined);
+      sendTo(socket.udp, encodeProbe(nonce), agentPort, address);
     }
   };
   const asking = setInterval(() => {

@@ -2,10 +2,23 @@ import { describe, expect, test } from 'bun:test';
 import { isNews, mayHold, type Standing, vrrpState } from './standing.ts';
 
 test.each([
-  ['who holds the address is the master', { isAlive: true, mayHold: true, hasAddress: true }, 'MASTER'],
-  ['who does not is its stand-in', { isAlive: true, mayHold: true, hasAddress: false }, 'BACKUP'],
-  ['one that may not hold it is at fault', { isAlive: true, mayHold: false, hasAddress: false }, 'FAULT'],
-  ['an address that was left behind is nobody’s', { isAlive: false, mayHold: true, hasAddress: true }, 'DEAD'],
+  [
+    'who holds the address is the master',
+    { isAlive: true, hasSettled: true, mayHold: true, hasAddress: true },
+    'MASTER',
+  ],
+  ['who does not is its stand-in', { isAlive: true, hasSettled: true, mayHold: true, hasAddress: false }, 'BACKUP'],
+  [
+    'one that may not hold it is at fault',
+    { isAlive: true, hasSettled: true, mayHold: false, hasAddress: false },
+    'FAULT',
+  ],
+  [
+    'an address that was left behind is nobody’s',
+    { isAlive: false, hasSettled: false, mayHold: true, hasAddress: true },
+    'DEAD',
+  ],
+  ['nor of one that has just begun', { isAlive: true, hasSettled: false, mayHold: true, hasAddress: true }, 'BACKUP'],
 ] as const)('%s', (_, observed, expected) => expect(vrrpState(observed)).toBe(expected));
 
 test.each([

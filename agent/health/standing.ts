@@ -11,15 +11,15 @@ export type Standing = Verdict & {
 };
 
 /** What is known about the process that speaks VRRP, and what the kernel holds. */
-export type VrrpObservation = { isAlive: boolean; mayHold: boolean; hasAddress: boolean };
+export type VrrpObservation = { isAlive: boolean; hasSettled: boolean; mayHold: boolean; hasAddress: boolean };
 
 /**
  * What counts is the kernel: who holds the address is the master, whatever was last said. The address of a process that
- * has died stays behind, and is nobody's.
+ * has died stays behind, and is nobody's, until the next one has settled.
  */
-export function vrrpState({ isAlive, mayHold, hasAddress }: VrrpObservation): VrrpState {
+export function vrrpState({ isAlive, hasSettled, mayHold, hasAddress }: VrrpObservation): VrrpState {
   if (!isAlive) return 'DEAD';
-  if (hasAddress) return 'MASTER';
+  if (hasAddress && hasSettled) return 'MASTER';
   return mayHold ? 'BACKUP' : 'FAULT';
 }
 

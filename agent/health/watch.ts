@@ -50,14 +50,14 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
     if (watched === undefined || isInForce === undefined) return;
     if (standing === undefined && !observer.hasAsked() && performance.now() - beganAt < askedWithinMs) return;
     const heard = prober.heard();
-    const findings = observer.look(heard);
-    const forwards = findings.forwarding.every(({ isOn }) => isOn !== false);
-    if (!forwards && isForwarding) onForwardingOff();
-    isForwarding = forwards;
+    const { forwardsNow, ...findings } = observer.look(heard);
+    if (!forwardsNow && isForwarding) onForwardingOff();
+    isForwarding = forwardsNow;
 
     const verdict = judge({ isInForce, ...findings });
-    const { draining, priority, vip } = watched;
-    const allowed = mayHold({ ...verdict, draining }, heard);
+    const { draining, drained, priority, vip } = watched;
+    const others = heard.map(({ node, healthy }) => ({ healthy, draining: drained.has(node) }));
+    const allowed = mayHold({ ...verdict, draining }, others);
     const moves = keepalived.isWanted() && vip !== undefined;
     if (moves) keepalived.allow(allowed, isIsolated(prober.all(), performance.now()));
     const next: Standing = { ...verdict, draining, priority, ...(moves ? ofVrrp(vip, allowed) : {}) };
@@ -66,7 +66,7 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
   };
   const ofVrrp = (vip: string, allowed: boolean) => {
     const hasAddress = networkInterfaces()[tunnel]?.some(({ address }) => address === vip) ?? false;
-    return { vrrp: vrrpState({ isAlive: keepalived.isAlive(), mayHold: allowed, hasAddress }), vip: hasAddress };
+    return { vrrp: vrrpState({ ...keepalived.speaker(), mayHold: allowed, hasAddress }), vip: hasAddress };
   };
   const tell = (next: Standing) => {
     const before = standing;

@@ -29,6 +29,8 @@ export type Watched = {
   /** This node's address in the mesh, and the others' by name. */
   mesh: Ipv4 | undefined;
   others: ReadonlyMap<string, Ipv4>;
+  /** Those of the others that are drained, which they may not know yet themselves. */
+  drained: ReadonlySet<string>;
 };
 
 const mostBackends = 4;
@@ -61,6 +63,7 @@ export function watchedBy(snapshot: Snapshot, world: World, name: string): Watch
     front: snapshot.fronts[0]?.address,
     mesh: node.mesh?.address,
     others: node.mesh === undefined ? new Map() : new Map(others),
+    drained: new Set(snapshot.nodes.flatMap((other) => (other.draining === true ? other.name : []))),
   };
 }
 

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Vrrp } from '#policies/desired/vrrp.ts';
 import { hasAddress } from '../system/link.ts';
-import { type KeepalivedPlace, keepalivedDaemon, trackFiles, vrrpPidFile } from './keepalived.ts';
-import { processAt } from './processes.ts';
+import { type KeepalivedPlace, keepalivedDaemon, startupDelayMs, trackFiles, vrrpPidFile } from './keepalived.ts';
+import { ageMs, processAt } from './processes.ts';
 import type { Supervisor } from './supervise.ts';
 
 /** keepalived beside this agent: what it should be, what it may do, and whether it lives. */
@@ -13,8 +13,8 @@ export interface Keepalived {
   /** Whether the node may hold the address, and whether it hears no other node. Taken up at once. */
   allow(mayHold: boolean, isIsolated: boolean): void;
   isWanted(): boolean;
-  /** Whether the process that speaks VRRP lives and works. */
-  isAlive(): boolean;
+  /** Whether the process that speaks VRRP lives and works, and for long enough to have decided anything. */
+  speaker(): { isAlive: boolean; hasSettled: boolean };
   /** Called now and then, since addresses come to be without a word. */
   look(): void;
 }
@@ -39,7 +39,7 @@ export function runKeepalived(supervisor: Supervisor, place: KeepalivedPlace): K
     isStarted = true;
     supervisor.set('keepalived', keepalivedDaemon(wanted, place));
   };
-  const isSpeaker = (pid: number, session: number) => {
+  const isSpeaker = (pid: number, session: number | undefined) => {
     const found = processAt(pid);
     return found !== undefined && found.session === session && !/^[tT]$/.test(found.state);
   };
@@ -60,11 +60,11 @@ export function runKeepalived(supervisor: Supervisor, place: KeepalivedPlace): K
       write(files.isolation, isIsolated ? '1' : '0');
     },
     isWanted: () => wanted !== undefined,
-    isAlive() {
+    speaker() {
       const { pid } = supervisor.state('keepalived');
-      if (pid === undefined) return false;
       if (speaker === undefined || !isSpeaker(speaker, pid)) speaker = readPid(vrrpPidFile(place.directory));
-      return speaker !== undefined && isSpeaker(speaker, pid);
+      const isAlive = speaker !== undefined && isSpeaker(speaker, pid);
+      return { isAlive, hasSettled: isAlive && ageMs(speaker ?? 0) >= startupDelayMs };
     },
     look,
   };

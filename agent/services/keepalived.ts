@@ -19,6 +19,9 @@ export function trackFiles(directory: string) {
   return { health: `${own}/health`, isolation: `${own}/isolation` };
 }
 
+/** keepalived holds no address in this time after it began; one that is there was left behind by another. */
+export const startupDelayMs = 1_000;
+
 const program = '/usr/sbin/keepalived';
 
 export function keepalivedDaemon(vrrp: Vrrp, place: KeepalivedPlace): Daemon {
@@ -52,7 +55,7 @@ export function renderKeepalived(vrrp: Vrrp, { directory, tunnel, mesh }: Keepal
   max_auto_priority 20
   vrrp_version 3
   vrrp_check_unicast_src
-  vrrp_startup_delay 1
+  vrrp_startup_delay ${seconds(startupDelayMs)}
   vrrp_garp_master_delay 0
   vrrp_garp_master_repeat 1
 }

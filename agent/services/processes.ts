@@ -20,6 +20,13 @@ export function processAt(pid: number): (ProcessId & Stat) | undefined {
   return { pid, ...stat };
 }
 
+/** How long ago a process began; the kernel counts in hundredths of a second. */
+export function ageMs(pid: number): number {
+  const startTime = processAt(pid)?.startTime;
+  const uptime = Number(textOf('/proc/uptime').split(' ')[0]);
+  return startTime === undefined ? 0 : uptime * 1000 - startTime * 10;
+}
+
 export function isRunning({ pid, startTime }: ProcessId): boolean {
   return processAt(pid)?.startTime === startTime;
 }

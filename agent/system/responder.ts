@@ -8,6 +8,7 @@ import { agentPort, type Hint, type ProbeAnswer, ProbeRequest } from '#contract/
 import type { RosterDevice } from '#contract/roster.ts';
 import { compareVersions, type Version } from '#contract/snapshot.ts';
 import { type Allowance, takeOne } from '../plan/allowance.ts';
+import { sendTo } from './datagram.ts';
 import { listenTcp } from './tunnel-http.ts';
 
 /** What the responder knows about the moment. It answers nobody else than these devices. */
@@ -86,16 +87,20 @@ export function openResponder({
     lastProbes.set(address, { port, at: now });
     const answer = probeAnswer(message, known, asker);
     if (answer === undefined) return;
-    udp.send(answer, port, address, () => undefined);
+    sendTo(udp, answer, port, address);
     onAnswer();
   };
 
   const answerNode = (udp: Socket, message: Buffer, address: Ipv4, port: number) => {
     if (known === undefined || !nodes.has(address) || !mayAnswer(address)) return;
     const answer = probeAnswer(message, known, undefined);
-    if (answer !== undefined) udp.send(answer, port, address, () => undefined);
+    if (answer !== undefined) sendTo(udp, answer, port, address);
   };
 
+  /** That an asker has gone since is no news; the kernel tells it of the socket. */
+  const tellOf = (what: string, error: Error & { code?: string }) => {
+    if (error.code !== 'ECONNREFUSED' && error.code !== 'EHOSTUNREACH') log(`${what}: ${error.message}`);
+  };
   const closeTunnel = () => {
     bound?.udp.close();
     bound?.tcp.close();
@@ -113,8 +118,8 @@ export function openResponder({
     const since = performance.now() - rememberAskerMs;
     const waiting = [...lastProbes].filter(([, { at }]) => at >= since);
     const next = () => {
-      for (const [address, { port }] of waiting.splice(0, hintsAtOnce))
-        bound?.udp.send(hint, port, address, () => undefined);
+      const group = waiting.splice(0, hintsAtOnce);
+      if (bound !== undefined) for (const [address, { port }] of group) sendTo(bound.udp, hint, port, address);
       if (waiting.length > 0) hinting = setTimeout(next, hintPauseMs);
     };
     next();
@@ -134,8 +139,8 @@ export function openResponder({
         offered.set(address, now);
         const probe = lastProbes.get(address);
         const isNewer = had !== undefined && compareVersions(now, had) > 0;
-        if (isNewer && probe !== undefined && performance.now() - probe.at < rememberAskerMs)
-          bound?.udp.send(hint, probe.port, address, () => undefined);
+        const isAwake = probe !== undefined && performance.now() - probe.at < rememberAskerMs;
+        if (isNewer && isAwake && bound !== undefined) sendTo(bound.udp, hint, probe.port, address);
       }
       for (const address of [...offered.keys()]) if (!askers.has(address)) offered.delete(address);
       for (const address of [...lastProbes.keys()]) if (!askers.has(address)) lastProbes.delete(address);
@@ -146,7 +151,7 @@ export function openResponder({
       closeTunnel();
       const udp = await bindUdp(address);
       udp.on('message', (message, from) => answerProbe(udp, message, from.address, from.port));
-      udp.on('error', (error) => log(`probes: ${error.message}`));
+      udp.on('error', (error) => tellOf('probes', error));
       try {
         const tcp = await listenTcp(address, {
           mayAsk: mayAnswer,
@@ -170,7 +175,7 @@ export function openResponder({
       if (address === undefined) return;
       const udp = await bindUdp(address);
       udp.on('message', (message, from) => answerNode(udp, message, from.address, from.port));
-      udp.on('error', (error) => log(`probes of nodes: ${error.message}`));
+      udp.on('error', (error) => tellOf('probes of nodes', error));
       inMesh = { address, udp };
     },
 
