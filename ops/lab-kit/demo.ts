@@ -48,6 +48,8 @@ export async function runDemo(lab: Lab): Promise<void> {
 
   await loseNode(world, await landmarksOf(world, first.host), laptop);
   await postern('node', 'list');
+  say('What it was to her device, the master has been told:');
+  await postern('outages');
 
   say('The day the laptop is lost:');
   await postern('device', 'list');
