@@ -94,7 +94,7 @@ describe.skipIf(obstacle !== undefined)('a node in trouble', () => {
       ipv6: told('ipv6 rules: write POSTERN-FORWARD'),
       set: told(`remove ${lab.ben.inside} from ${admins}`),
       lost: told(`set the peer ${lab.ana.person.publicKey}`),
-      changed: told(`set the peer ${lab.ben.person.publicKey} with 10.91.1.2/32`),
+      changed: told(`set the peer ${lab.ben.person.publicKey} of wg0 with 10.91.1.2/32`),
       address: told('take the address 10.91.0.77/32'),
       forwarding: told('switch forwarding on for packets from br-internal'),
     }).toEqual({ jump: 1, moved: 1, chain: 1, ipv6: 1, set: 1, lost: 1, changed: 1, address: 1, forwarding: 1 });

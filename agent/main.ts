@@ -53,6 +53,7 @@ type ConfigureWords = {
   root?: string;
   interface?: string;
   listenPort?: string;
+  meshListenPort?: string;
   metrics?: string;
 };
 
@@ -76,19 +77,22 @@ command('configure', 'say which node this is and who its master is; later, only 
   .option('--root <thumbprint>', "thumbprint of the master's root key")
   .option('--interface <name>', 'the tunnel interface (wg0)')
   .option('--listen-port <port>', 'the UDP port of WireGuard (51820)')
+  .option('--mesh-listen-port <port>', 'the UDP port of WireGuard between the nodes (51821)')
   .option('--metrics <host:port>', 'show figures for Prometheus there, on this machine alone; off for nowhere')
-  .action(async ({ stateDir, listenPort, metrics, ...words }: ConfigureWords) => {
+  .action(async ({ stateDir, listenPort, meshListenPort, metrics, ...words }: ConfigureWords) => {
     const paths = agentPaths(stateDir);
     const given = {
       ...words,
       ...(listenPort === undefined ? {} : { listenPort: Number(listenPort) }),
+      ...(meshListenPort === undefined ? {} : { meshListenPort: Number(meshListenPort) }),
       ...(metrics === undefined ? {} : { metrics: metrics === 'off' ? undefined : metrics }),
     };
     const before = await readConfig(paths).catch(() => ({ interface: 'wg0', listenPort: 51_820 }));
     const config = v.safeParse(AgentConfig, { ...before, ...given });
     if (!config.success) {
       const [issue] = config.issues;
-      throw new SetupError(`--${v.getDotPath(issue)?.replace('listenPort', 'listen-port')} ${issue.message}`);
+      const option = v.getDotPath(issue)?.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      throw new SetupError(`--${option} ${issue.message}`);
     }
     await writeConfig(paths, config.output);
   });
@@ -132,8 +136,8 @@ command('teardown', 'remove the tunnel, the rules and the sets; keys and cache s
   const paths = agentPaths(stateDir);
   const config = await readConfig(paths);
   const alone = await beAlone(paths.socket);
-  const { system, wireguard } = openSystem(paths, config);
-  await tearDown(system, wireguard, config.interface, paths.services);
+  const { system, wireguard, mesh } = openSystem(paths, config);
+  await tearDown(system, [wireguard, mesh], paths.services);
   alone.close();
 });
 

@@ -42,8 +42,6 @@ export type PresenceOptions = {
   onForwardingOff: () => void;
 };
 
-const meshInterface = 'wg-mesh';
-
 export async function openPresence(options: PresenceOptions): Promise<Presence> {
   const { paths, config, supervisor, log, onArrival, onProbe, onChange } = options;
   const outages = await openOutages(paths.outages, log);
@@ -59,7 +57,7 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
   const keepalived = runKeepalived(supervisor, {
     directory: paths.services,
     tunnel: config.interface,
-    mesh: meshInterface,
+    mesh: config.meshInterface,
   });
   let page: { stop(): void } | undefined;
   let snapshot: Snapshot | undefined;

@@ -7,7 +7,8 @@ import type { ObservedNode, Step } from './plan/node.ts';
 import { createReconciler, type PassReport, type Reconciler } from './reconcile.ts';
 import type { NodeSystem } from './system/node.ts';
 
-const self = { node: 'n1', interface: 'wg0', listenPort: 51820, publicKey: keyOf(250) };
+const mesh = { interface: 'wg-mesh', listenPort: 51821, publicKey: keyOf(251) };
+const self = { node: 'n1', interface: 'wg0', listenPort: 51820, publicKey: keyOf(250), mesh };
 const ana = person('ana', 'admin', 1);
 const ben = person('ben', 'developer', 2);
 const snapshot = (revision: number, people = [ana, ben]): Snapshot => snapshotOf(people, { revision });
@@ -16,8 +17,9 @@ const snapshot = (revision: number, people = [ana, ben]): Snapshot => snapshotOf
 function machine() {
   let state: ObservedNode = {
     firewall: { sets: [], rules: { ipv4: new Map(), ipv6: undefined } },
-    tunnel: { link: undefined, forwarding: new Map([['br-internal', false]]), picksUpFlows: true },
+    tunnel: { link: undefined, forwarding: new Map([['br-internal', false]]), picksUpFlows: true, held: [] },
     peers: [],
+    mesh: { link: undefined, peers: [], routes: [] },
     foundForwarding: new Map(),
   };
   const calls: string[] = [];
@@ -29,14 +31,14 @@ function machine() {
       calls.push('look');
       const seen = state;
       await looking;
-      return { node: seen, wireguard: { publicKey: self.publicKey, listenPort: 51820, peers: [] } };
+      return { node: seen, wireguard: { publicKey: self.publicKey, listenPort: 51820, peers: [] }, mesh: undefined };
     },
     async apply(steps: readonly Step[]) {
       calls.push(`apply ${steps.length}`);
       const thrown = failure;
       failure = undefined;
       if (thrown !== undefined) throw thrown;
-      state = afterSteps(state, steps, { name: 'wg0', publicKey: self.publicKey });
+      state = afterSteps(state, steps, self);
       const meddle = meddler;
       meddler = undefined;
       if (meddle !== undefined) state = meddle(state);
@@ -150,8 +152,8 @@ describe('the loop', () => {
     reconciler.wake();
     await until('it is told', () => reports.some((pass) => pass.drift.length > 0));
     expect(reports.at(-1)?.drift).toEqual([
-      `set the peer ${ana.publicKey} with 10.91.1.1/32`,
-      `set the peer ${ben.publicKey} with 10.91.1.2/32`,
+      `set the peer ${ana.publicKey} of wg0 with 10.91.1.1/32`,
+      `set the peer ${ben.publicKey} of wg0 with 10.91.1.2/32`,
     ]);
     expect(box.peers()).toHaveLength(2);
   });
@@ -170,8 +172,8 @@ describe('the loop', () => {
     await until('both are back', () => box.peers().length === 2);
     await until('the second is told', () => reports.flatMap(({ drift }) => drift).length === 2);
     expect(reports.flatMap(({ drift }) => drift)).toEqual([
-      `set the peer ${ana.publicKey} with 10.91.1.1/32`,
-      `set the peer ${ben.publicKey} with 10.91.1.2/32`,
+      `set the peer ${ana.publicKey} of wg0 with 10.91.1.1/32`,
+      `set the peer ${ben.publicKey} of wg0 with 10.91.1.2/32`,
     ]);
   });
 

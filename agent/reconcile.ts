@@ -15,7 +15,7 @@ import {
   type Step,
 } from './plan/node.ts';
 import { understand } from './plan/understanding.ts';
-import type { NodeSystem } from './system/node.ts';
+import type { NodeSystem, Observation } from './system/node.ts';
 
 /** What a pass leads to, told at once when steps were done and again after the look that checks them. */
 export type PassReport = {
@@ -43,6 +43,8 @@ export type ReconcilerOptions = {
   everyMs: number;
   /** Resolves when the report is delivered or given up. */
   report: (report: PassReport) => Promise<void>;
+  /** What was seen once the steps towards a goal were done. */
+  onSeen?: (desired: DesiredNode, seen: Observation) => void;
   /** How long a pass took, and whether it came to its end. */
   onPass?: (seconds: number, isDone: boolean) => void;
   log: (line: string) => void;
@@ -74,7 +76,15 @@ export class Unsettled extends Error {
  * One shortcut: a new goal is planned from what the last pass has seen, applied and reported, and only then looked at.
  * So a revocation waits for no observation.
  */
-export function createReconciler({ system, self, everyMs, report, onPass, log }: ReconcilerOptions): Reconciler {
+export function createReconciler({
+  system,
+  self,
+  everyMs,
+  report,
+  onSeen,
+  onPass,
+  log,
+}: ReconcilerOptions): Reconciler {
   let goal = goalOf(undefined, self);
   let reached: Goal | undefined;
   let belief: ObservedNode | undefined;
@@ -94,7 +104,7 @@ export function createReconciler({ system, self, everyMs, report, onPass, log }:
   const carryOut = async (from: ObservedNode, steps: readonly Step[], towards: Goal) => {
     belief = undefined;
     await system.apply(steps);
-    belief = afterSteps(from, steps, { name: self.interface, publicKey: self.publicKey });
+    belief = afterSteps(from, steps, self);
     reached = towards;
   };
 
@@ -103,7 +113,7 @@ export function createReconciler({ system, self, everyMs, report, onPass, log }:
     if (known === undefined || towards === reached) return;
     if (towards.devices.some((device) => !known.tunnel.forwarding.has(device))) return;
     try {
-      await carryOut(known, planNode(known, towards.desired, Date.now()), towards);
+      await carryOut(known, planNode(known, towards.desired, self, Date.now()), towards);
     } catch (error) {
       // The node is not as it was last seen. What follows looks first.
       log(messageOf(error));
@@ -143,17 +153,19 @@ export function createReconciler({ system, self, everyMs, report, onPass, log }:
     const isRepair = towards === reached;
     const seen = await look(towards);
     if (seen === undefined) return;
-    const steps = planNode(seen.node, towards.desired, Date.now());
+    const steps = planNode(seen.node, towards.desired, self, Date.now());
     let { wireguard } = seen;
     belief = seen.node;
-    if (steps.length > 0) {
+    if (steps.length === 0) onSeen?.(towards.desired, seen);
+    else {
       await carryOut(seen.node, steps, towards);
       if (isRepair) repaired = steps.slice(0, 100).map(describeStep);
       for (const step of steps) log(`${isRepair ? 'repaired' : 'done'}: ${describeStep(step)}`);
       const after = await system.observe(towards.devices);
+      onSeen?.(towards.desired, after);
       belief = after.node;
       wireguard = after.wireguard;
-      const remaining = planNode(after.node, towards.desired, Date.now());
+      const remaining = planNode(after.node, towards.desired, self, Date.now());
       if (remaining.length > 0) throw new Unsettled(remaining);
     }
     reached = towards;

@@ -3,12 +3,14 @@ import type { Snapshot } from '#contract/snapshot.ts';
 import { parseLoopback } from './formats/loopback.ts';
 import { publicKeyOf } from './formats/wireguard-key.ts';
 import { createOutbox } from './outbox.ts';
+import type { NodeSelf } from './plan/node.ts';
 import { type Surroundings, troubleAround } from './plan/surroundings.ts';
 import { openPresence } from './presence.ts';
 import { createReconciler, type PassReport } from './reconcile.ts';
 import { openSupervisor } from './services/supervise.ts';
 import { beAlone } from './system/alone.ts';
 import { openCache } from './system/cache.ts';
+import { openCaller } from './system/calls.ts';
 import { runCommand } from './system/command.ts';
 import {
   type AgentConfig,
@@ -40,13 +42,24 @@ export function openSystem(paths: AgentPaths, config: AgentConfig) {
     keyFile: paths.wireguardKey,
     readKey: () => readWireguardKey(paths.wireguardKey),
   });
-  const system = openNodeSystem({ run: runCommand, wireguard, name: config.interface, journal: paths.journal });
-  return { wireguard, system };
+  const mesh = openWireGuard({
+    run: runCommand,
+    name: config.meshInterface,
+    keyFile: paths.meshKey,
+    readKey: () => readWireguardKey(paths.meshKey),
+  });
+  const system = openNodeSystem({ run: runCommand, tunnel: wireguard, mesh, journal: paths.journal });
+  return { wireguard, mesh, system };
 }
 
-export async function selfOf(paths: AgentPaths, config: AgentConfig) {
+export async function selfOf(paths: AgentPaths, config: AgentConfig): Promise<NodeSelf> {
   const publicKey = publicKeyOf(await readWireguardKey(paths.wireguardKey));
-  return { node: config.node, interface: config.interface, listenPort: config.listenPort, publicKey };
+  const mesh = {
+    interface: config.meshInterface,
+    listenPort: config.meshListenPort,
+    publicKey: await ensureMeshKey(paths),
+  };
+  return { node: config.node, interface: config.interface, listenPort: config.listenPort, publicKey, mesh };
 }
 
 /** Runs until `stop` is aborted. The tunnel, the rules and the peers stay as they are. */
@@ -59,7 +72,7 @@ export async function runAgent(
 ): Promise<void> {
   const alone = await beAlone(paths.socket);
   log(`node ${config.node} begins; its master is ${config.master}`);
-  const { system, wireguard } = openSystem(paths, config);
+  const { system, wireguard, mesh } = openSystem(paths, config);
   const cache = openCache(paths, config.root);
   const master = connectMaster({
     url: config.master,
@@ -67,7 +80,8 @@ export async function runAgent(
     key: await readAgentKey(paths),
     now: () => new Date(),
   });
-  const meshKey = await ensureMeshKey(paths);
+  const self = await selfOf(paths, config);
+  const meshKey = self.mesh.publicKey;
   const load = watchLoad();
   const supervisor = openSupervisor({ run: runCommand, directory: paths.services, log });
   const figures = newFigures(() => new Date());
@@ -125,11 +139,15 @@ export async function runAgent(
     return outbox.send(pass, trouble(), load.latest());
   };
 
+  const caller = openCaller(runCommand, config.meshInterface, log);
   const reconciler = createReconciler({
     system,
-    self: await selfOf(paths, config),
+    self,
     everyMs: driftEveryMs,
     report: onPass,
+    onSeen: ({ mesh: wanted }, seen) => {
+      if (wanted !== undefined && seen.mesh !== undefined) caller.seen(wanted.peers, seen.mesh);
+    },
     onPass: figures.looped,
     log,
   });
@@ -137,7 +155,7 @@ export async function runAgent(
   presence.aimFor(snapshot);
   offer();
 
-  wireguard.onGone(() => reconciler.wake());
+  for (const one of [wireguard, mesh]) one.onGone(() => reconciler.wake());
   stop.addEventListener('abort', () => reconciler.stop());
   const following = followMaster(
     {

@@ -27,7 +27,7 @@ export async function planOf(paths: AgentPaths): Promise<ShownPlan> {
     openSystem(paths, config).system.observe(desired.tunnel?.forwarding ?? []),
     observeSurroundings(runCommand),
   ]);
-  const steps = planNode(node, desired, Date.now());
+  const steps = planNode(node, desired, self, Date.now());
   return {
     ...(closedBecause === undefined ? {} : { closed: closedBecause }),
     trouble: troubleAround(surroundings, config.interface),

@@ -37,7 +37,8 @@ function readLine(table: Map<string, string[]>, line: string): void {
   const [, name, rule] = /^(?:\[\d+:\d+\] )?-A (\S+)(?: (.*))?$/.exec(line) ?? [];
   const rules = name === undefined ? undefined : table.get(name);
   if (rules === undefined) throw new SyntaxError(`iptables-save: cannot read "${line}"`);
-  rules.push(rule ?? '');
+  // By name only where the machine has a list of protocols.
+  rules.push((rule ?? '').replace(/(^| )-p vrrp /, '$1-p 112 '));
 }
 
 /** The change of one table, as iptables-restore(8) takes it with `--noflush`: all of it or nothing. */

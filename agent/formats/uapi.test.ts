@@ -72,8 +72,8 @@ test('a refused change is an error', () => {
 
 test('changes are lines in hex that end with an empty one', () => {
   const steps = [
-    { kind: 'remove-peer', publicKey: ben },
-    { kind: 'set-peer', publicKey: ana, allowedIps: ['10.91.1.1/32'] },
+    { kind: 'remove-peer', on: 'wg0', publicKey: ben },
+    { kind: 'set-peer', on: 'wg0', publicKey: ana, allowedIps: ['10.91.1.1/32'] },
   ] as const;
   expect(renderPeerSteps(steps)).toBe(
     `set=1\npublic_key=${hex(ben)}\nremove=true\npublic_key=${hex(ana)}\nreplace_allowed_ips=true\nallowed_ip=10.91.1.1/32\n\n`,

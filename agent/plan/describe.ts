@@ -18,25 +18,31 @@ function sentence(step: Step): string {
     case 'restore-rules':
       return `${step.family} rules: ${step.changes.map(describeChange).join('; ')}`;
     case 'create-interface':
-      return 'create the tunnel interface';
+      return `create the interface ${step.on}`;
+    case 'remove-interface':
+      return `remove the interface ${step.on}`;
     case 'configure-wireguard':
-      return `set the private key and listen port ${step.listenPort}`;
+      return `set the private key and listen port ${step.listenPort} of ${step.on}`;
     case 'set-mtu':
-      return `set the tunnel's MTU to ${step.mtu}`;
+      return `set the MTU of ${step.on} to ${step.mtu}`;
     case 'add-interface-address':
-      return `give the tunnel the address ${step.address}`;
+      return `give ${step.on} the address ${step.address}`;
     case 'remove-interface-address':
-      return `take the address ${step.address} from the tunnel`;
+      return `take the address ${step.address} from ${step.on}`;
     case 'bring-up':
-      return 'bring the tunnel up';
+      return `bring ${step.on} up`;
+    case 'add-route':
+      return `lead ${step.cidr} to ${step.on}`;
+    case 'remove-route':
+      return `lead ${step.cidr} to ${step.on} no more`;
     case 'set-forwarding':
       return `switch forwarding ${step.enabled ? 'on' : 'off'} for packets from ${step.device}`;
     case 'pick-up-flows':
       return `${step.enabled ? 'take' : 'do not take'} TCP in midstream for a new flow`;
     case 'remove-peer':
-      return `remove the peer ${step.publicKey}`;
+      return `remove the peer ${step.publicKey} from ${step.on}`;
     case 'set-peer':
-      return `set the peer ${step.publicKey} with ${step.allowedIps.join(', ')}`;
+      return `set the peer ${step.publicKey} of ${step.on} with ${step.allowedIps.join(', ')}`;
   }
 }
 

@@ -99,7 +99,7 @@ describe('planFirewall', () => {
     ['two rules in another order', [...closedRules.slice(1, 2), ...closedRules.slice(0, 1), ...closedRules.slice(2)]],
   ])('a chain of ours with %s is written anew as a whole', (_, own) => {
     const [step] = restores(observed({ ipv4: filter([toForward], [toInput], own) }));
-    expect(step?.changes[0]?.chains.map(({ name, rules }) => `${name} ${rules.length}`)).toEqual(['POSTERN-FORWARD 2']);
+    expect(step?.changes[0]?.chains.map(({ name, rules }) => `${name} ${rules.length}`)).toEqual(['POSTERN-FORWARD 4']);
     expect(step?.changes[0]?.jumps).toEqual([]);
   });
 

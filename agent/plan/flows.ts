@@ -48,5 +48,6 @@ function placeOf(world: World, node: string, { destination, answeredBy }: Flow, 
   if (cidrContains(world.roster.pool, destination)) return { kind: 'tunnel' };
   const network = world.subnets.networkOf(destination);
   const gateway = network?.gateways.find((way) => way.node.value === node);
-  return gateway === undefined ? { kind: 'node' } : { kind: 'interface', name: gateway.device.value };
+  if (gateway !== undefined) return { kind: 'interface', name: gateway.device.value };
+  return { kind: network === undefined ? 'node' : 'mesh' };
 }

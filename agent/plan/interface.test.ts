@@ -1,101 +1,88 @@
 import { describe, expect, test } from 'bun:test';
-import { type DesiredInterface, type ObservedTunnel, planInterface } from './interface.ts';
+import { type DesiredInterface, planForwarding, planInterface, planLoopback } from './interface.ts';
 
 const desired: DesiredInterface = {
   name: 'wg0',
   publicKey: 'KEY',
   listenPort: 51820,
   addresses: ['10.91.0.2/18'],
-  moving: '10.91.0.1/32',
+  foreign: ['10.91.0.1/32'],
   mtu: 1420,
-  forwarding: ['br-internal'],
 };
 const link = { publicKey: 'KEY', listenPort: 51820, addresses: ['10.91.0.2/18'], mtu: 1420, isUp: true };
-const on = new Map([
-  ['wg0', true],
-  ['br-internal', true],
-]);
-const observed = (
-  change: Partial<typeof link> | undefined,
-  forwarding: ReadonlyMap<string, boolean> = on,
-): ObservedTunnel => ({
-  link: change && { ...link, ...change },
-  forwarding,
-  picksUpFlows: false,
-});
+const on = 'wg0';
 
-const none = new Map<string, boolean>();
 const cases = [
-  { name: 'nothing to do on a tunnel as it should be', before: observed({}), steps: [] },
+  { name: 'nothing to do on a tunnel as it should be', change: {}, steps: [] },
   {
     name: 'another key',
-    before: observed({ publicKey: 'OTHER' }),
-    steps: [{ kind: 'configure-wireguard', listenPort: 51820 }],
+    change: { publicKey: 'OTHER' },
+    steps: [{ kind: 'configure-wireguard', on, listenPort: 51820 }],
   },
-  {
-    name: 'another port',
-    before: observed({ listenPort: 1 }),
-    steps: [{ kind: 'configure-wireguard', listenPort: 51820 }],
-  },
-  { name: 'another MTU', before: observed({ mtu: 1500 }), steps: [{ kind: 'set-mtu', mtu: 1420 }] },
-  { name: 'a tunnel that is down', before: observed({ isUp: false }), steps: [{ kind: 'bring-up' }] },
+  { name: 'another port', change: { listenPort: 1 }, steps: [{ kind: 'configure-wireguard', on, listenPort: 51820 }] },
+  { name: 'another MTU', change: { mtu: 1500 }, steps: [{ kind: 'set-mtu', on, mtu: 1420 }] },
+  { name: 'a tunnel that is down', change: { isUp: false }, steps: [{ kind: 'bring-up', on }] },
   {
     name: 'a second address',
-    before: observed({ addresses: ['10.91.0.2/18', '10.0.0.1/8'] }),
-    steps: [{ kind: 'remove-interface-address', address: '10.0.0.1/8' }],
+    change: { addresses: ['10.91.0.2/18', '10.0.0.1/8'] },
+    steps: [{ kind: 'remove-interface-address', on, address: '10.0.0.1/8' }],
   },
-  {
-    name: 'the address that keepalived puts there',
-    before: observed({ addresses: ['10.91.0.2/18', '10.91.0.1/32'] }),
-    steps: [],
-  },
+  { name: 'the address that others move there', change: { addresses: ['10.91.0.2/18', '10.91.0.1/32'] }, steps: [] },
   {
     name: 'the right address with another prefix',
-    before: observed({ addresses: ['10.91.0.2/32'] }),
+    change: { addresses: ['10.91.0.2/32'] },
     steps: [
-      { kind: 'remove-interface-address', address: '10.91.0.2/32' },
-      { kind: 'add-interface-address', address: '10.91.0.2/18' },
+      { kind: 'remove-interface-address', on, address: '10.91.0.2/32' },
+      { kind: 'add-interface-address', on, address: '10.91.0.2/18' },
     ],
   },
-  {
-    name: 'forwarding that was switched off',
-    before: observed({}, new Map(on).set('br-internal', false)),
-    steps: [{ kind: 'set-forwarding', device: 'br-internal', enabled: true }],
-  },
-  {
-    name: 'a kernel that takes what it does not know for a new flow',
-    before: { ...observed({}), picksUpFlows: true },
-    steps: [{ kind: 'pick-up-flows', enabled: false }],
-  },
-  { name: 'a gateway whose interface is not there', before: observed({}, new Map([['wg0', true]])), steps: [] },
 ];
 
 describe('planInterface', () => {
-  test.each(cases)('$name', ({ before, steps }) =>
-    expect(planInterface(before, desired, none)).toEqual(steps as never),
+  test.each(cases)('$name', ({ change, steps }) =>
+    expect(planInterface({ ...link, ...change }, desired)).toEqual(steps as never),
   );
 
-  test('a tunnel is made from nothing, and comes up last', () => {
-    const steps = planInterface(observed(undefined, new Map([['br-internal', false]])), desired, none);
-    expect(steps.map((step) => step.kind)).toEqual([
+  test('a tunnel is made from nothing, and comes up last', () =>
+    expect(planInterface(undefined, desired).map((step) => step.kind)).toEqual([
       'create-interface',
       'configure-wireguard',
       'set-mtu',
       'add-interface-address',
-      'set-forwarding',
-      'set-forwarding',
       'bring-up',
-    ]);
-  });
-
-  test.each([
-    [
-      'that was off before us goes off again',
-      new Map([['old', false]]),
-      [{ kind: 'set-forwarding', device: 'old', enabled: false }],
-    ],
-    ['that was on before us stays on', new Map([['old', true]]), []],
-  ])('forwarding of a device no longer needed, %s', (_, found, steps) =>
-    expect(planInterface(observed({}, new Map(on).set('old', true)), desired, found)).toEqual(steps as never),
-  );
+    ]));
 });
+
+describe('planForwarding', () => {
+  const both = new Map([
+    ['wg0', true],
+    ['br-internal', true],
+  ]);
+  const set = (device: string, enabled: boolean) => ({ kind: 'set-forwarding', device, enabled });
+  const plan = (change: [string, boolean][], found: [string, boolean][] = [], picksUpFlows = false) =>
+    planForwarding(
+      { forwarding: new Map([...both, ...change]), picksUpFlows },
+      ['wg0', 'br-internal', 'gone0'],
+      new Map(found),
+      [],
+    );
+
+  test('nothing to do, also for a gateway whose interface is not there', () => expect(plan([])).toEqual([]));
+  test('what was switched off goes on', () =>
+    expect(plan([['br-internal', false]])).toEqual([set('br-internal', true)] as never));
+  test('an interface that is made in this plan', () =>
+    expect(planForwarding({ forwarding: both, picksUpFlows: false }, ['wg0'], new Map(), ['wg0'])).toEqual([
+      set('wg0', true),
+    ] as never));
+  test('a kernel that takes what it does not know for a new flow', () =>
+    expect(plan([], [], true)).toEqual([{ kind: 'pick-up-flows', enabled: false }]));
+  test('a device no longer needed goes off again where it was off before us', () =>
+    expect(plan([['old', true]], [['old', false]])).toEqual([set('old', false)] as never));
+  test('and stays on where it was on', () => expect(plan([['old', true]], [['old', true]])).toEqual([]));
+});
+
+test('planLoopback takes the address of before and gives that of now', () =>
+  expect(planLoopback(['10.91.0.1/32'], ['10.91.0.9/32'])).toEqual([
+    { kind: 'remove-interface-address', on: 'lo', address: '10.91.0.1/32' },
+    { kind: 'add-interface-address', on: 'lo', address: '10.91.0.9/32' },
+  ]));

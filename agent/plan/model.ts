@@ -1,6 +1,7 @@
 import type { SavedRules, SavedTable, TableChange } from '../formats/iptables-save.ts';
-import type { DesiredInterface } from './interface.ts';
-import type { ObservedNode, Step } from './node.ts';
+import { loopback, type ObservedLink } from './interface.ts';
+import type { NodeSelf, ObservedNode, Step } from './node.ts';
+import type { PeerStep, PlannedPeer } from './peers.ts';
 import type { ObservedSet } from './sets.ts';
 
 /**
@@ -12,14 +13,18 @@ import type { ObservedSet } from './sets.ts';
 export function afterSteps(
   observed: ObservedNode,
   steps: readonly Step[],
-  tunnel: Pick<DesiredInterface, 'name' | 'publicKey'>,
+  self: Pick<NodeSelf, 'interface' | 'publicKey' | 'mesh'>,
 ): ObservedNode {
   const sets = new Map(observed.firewall.sets.map((set) => [set.name, { ...set, elements: new Map(set.elements) }]));
   const rules = { ...observed.firewall.rules };
-  const peers = new Map(observed.peers.map((peer) => [peer.publicKey, peer.allowedIps]));
   const forwarding = new Map(observed.tunnel.forwarding);
   const found = new Map(observed.foundForwarding);
-  let { link, picksUpFlows } = observed.tunnel;
+  const tunnel = model(observed.tunnel.link, observed.peers);
+  const mesh = model(observed.mesh.link, observed.mesh.peers);
+  const on = (name: string) => (name === self.mesh.interface ? mesh : tunnel);
+  let held = observed.tunnel.held;
+  let routes = observed.mesh.routes;
+  let { picksUpFlows } = observed.tunnel;
 
   for (const step of steps) {
     switch (step.kind) {
@@ -39,27 +44,42 @@ export function afterSteps(
         rules[step.family] = afterChanges(rules[step.family] ?? new Map(), step.changes);
         break;
       case 'create-interface':
-        link = { publicKey: '', listenPort: 0, addresses: [], mtu: 0, isUp: false };
-        peers.clear();
-        forwarding.set(tunnel.name, false);
+        on(step.on).link = { publicKey: '', listenPort: 0, addresses: [], mtu: 0, isUp: false };
+        on(step.on).peers.clear();
+        forwarding.set(step.on, false);
+        if (step.on === self.mesh.interface) routes = [];
+        break;
+      case 'remove-interface':
+        on(step.on).link = undefined;
+        on(step.on).peers.clear();
+        forwarding.delete(step.on);
+        if (step.on === self.mesh.interface) routes = [];
         break;
       case 'configure-wireguard':
-        if (link) link = { ...link, publicKey: tunnel.publicKey, listenPort: step.listenPort };
+        change(on(step.on), (link) => ({
+          ...link,
+          publicKey: step.on === self.mesh.interface ? self.mesh.publicKey : self.publicKey,
+          listenPort: step.listenPort,
+        }));
         break;
       case 'set-mtu':
-        if (link) link = { ...link, mtu: step.mtu };
+        change(on(step.on), (link) => ({ ...link, mtu: step.mtu }));
         break;
       case 'add-interface-address':
-        if (link) link = { ...link, addresses: [...link.addresses, step.address] };
+        if (step.on === loopback) held = [...held, step.address];
+        else change(on(step.on), (link) => ({ ...link, addresses: [...link.addresses, step.address] }));
         break;
-      case 'remove-interface-address':
-        if (link) link = { ...link, addresses: link.addresses.filter((address) => address !== step.address) };
+      case 'remove-interface-address': {
+        const others = (addresses: readonly string[]) => addresses.filter((address) => address !== step.address);
+        if (step.on === loopback) held = others(held);
+        else change(on(step.on), (link) => ({ ...link, addresses: others(link.addresses) }));
         break;
+      }
       case 'bring-up':
-        if (link) link = { ...link, isUp: true };
+        change(on(step.on), (link) => ({ ...link, isUp: true }));
         break;
       case 'set-forwarding':
-        if (step.device !== tunnel.name && !found.has(step.device))
+        if (step.device !== self.interface && step.device !== self.mesh.interface && !found.has(step.device))
           found.set(step.device, forwarding.get(step.device) ?? false);
         forwarding.set(step.device, step.enabled);
         break;
@@ -67,26 +87,46 @@ export function afterSteps(
         picksUpFlows = step.enabled;
         break;
       case 'remove-peer':
-        peers.delete(step.publicKey);
+        on(step.on).peers.delete(step.publicKey);
         break;
       case 'set-peer':
-        // An allowed IP belongs to one peer: the kernel takes it from whoever had it.
-        for (const [key, allowedIps] of peers)
-          if (key !== step.publicKey && allowedIps.some((cidr) => step.allowedIps.includes(cidr)))
-            peers.set(
-              key,
-              allowedIps.filter((cidr) => !step.allowedIps.includes(cidr)),
-            );
-        peers.set(step.publicKey, step.allowedIps);
+        setPeer(on(step.on).peers, step);
+        break;
+      case 'add-route':
+        routes = [...routes, step.cidr];
+        break;
+      case 'remove-route':
+        routes = routes.filter((cidr) => cidr !== step.cidr);
         break;
     }
   }
   return {
     firewall: { sets: [...sets.values()], rules },
-    tunnel: { link, forwarding, picksUpFlows },
-    peers: [...peers].map(([publicKey, allowedIps]) => ({ publicKey, allowedIps })),
+    tunnel: { link: tunnel.link, forwarding, picksUpFlows, held },
+    peers: [...tunnel.peers.values()],
+    mesh: { link: mesh.link, peers: [...mesh.peers.values()], routes },
     foundForwarding: found,
   };
+}
+
+type ModelInterface = { link: ObservedLink | undefined; readonly peers: Map<string, PlannedPeer> };
+
+function model(link: ObservedLink | undefined, peers: readonly PlannedPeer[]): ModelInterface {
+  return { link, peers: new Map(peers.map((peer) => [peer.publicKey, peer])) };
+}
+
+function change(one: ModelInterface, how: (link: ObservedLink) => ObservedLink): void {
+  if (one.link !== undefined) one.link = how(one.link);
+}
+
+/** An allowed IP belongs to one peer: the kernel takes it from whoever had it. */
+function setPeer(peers: ModelInterface['peers'], step: Extract<PeerStep, { kind: 'set-peer' }>): void {
+  const { publicKey, allowedIps } = step;
+  for (const [key, peer] of peers)
+    if (key !== publicKey && peer.allowedIps.some((cidr) => allowedIps.includes(cidr)))
+      peers.set(key, { ...peer, allowedIps: peer.allowedIps.filter((cidr) => !allowedIps.includes(cidr)) });
+  const keepalive = step.keepalive ?? peers.get(publicKey)?.keepalive;
+  peers.set(publicKey, { publicKey, allowedIps, ...(keepalive === undefined ? {} : { keepalive }) });
 }
 
 function emptySet(name: string, definition: string): ObservedSet & { elements: Map<string, number | undefined> } {

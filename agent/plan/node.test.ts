@@ -7,8 +7,8 @@ import { afterSteps } from './model.ts';
 import { closedNode, type DesiredNode, desiredNode, type ObservedNode, planNode, type Step } from './node.ts';
 import { understand } from './understanding.ts';
 
-const self = { node: 'n1', interface: 'wg0', listenPort: 51820, publicKey: keyOf(250) };
-const tunnel = { name: 'wg0', publicKey: self.publicKey };
+const mesh = { interface: 'wg-mesh', listenPort: 51821, publicKey: keyOf(251) };
+const self = { node: 'n1', interface: 'wg0', listenPort: 51820, publicKey: keyOf(250), mesh };
 
 const bare: ObservedNode = {
   firewall: { sets: [], rules: { ipv4: new Map(), ipv6: new Map() } },
@@ -19,14 +19,16 @@ const bare: ObservedNode = {
       ['br-sandbox', false],
     ]),
     picksUpFlows: true,
+    held: [],
   },
   peers: [],
+  mesh: { link: undefined, peers: [], routes: [] },
   foundForwarding: new Map(),
 };
 
 const now = Date.UTC(2026, 10, 1);
-const plan = (observed: ObservedNode, desired: DesiredNode) => planNode(observed, desired, now);
-const reach = (observed: ObservedNode, desired: DesiredNode) => afterSteps(observed, plan(observed, desired), tunnel);
+const plan = (observed: ObservedNode, desired: DesiredNode) => planNode(observed, desired, self, now);
+const reach = (observed: ObservedNode, desired: DesiredNode) => afterSteps(observed, plan(observed, desired), self);
 const desire = (snapshot: Snapshot) => {
   const meaning = understand(snapshot);
   if (!meaning.ok) throw new Error(meaning.reasons.join('; '));
@@ -97,11 +99,11 @@ describe('planNode', () => {
       fc.property(snapshots, snapshots, (first, second) => {
         const before = reach(bare, desire(first));
         const steps = plan(before, desire(second));
-        const [open0, last] = [new Set(openings(before)), new Set(openings(afterSteps(before, steps, tunnel)))];
+        const [open0, last] = [new Set(openings(before)), new Set(openings(afterSteps(before, steps, self)))];
         const permitted = open0.union(last);
         const kept = open0.intersection(last);
         for (let done = 1; done < steps.length; done++) {
-          const open = new Set(openings(afterSteps(before, steps.slice(0, done), tunnel)));
+          const open = new Set(openings(afterSteps(before, steps.slice(0, done), self)));
           expect([...open.difference(permitted)]).toEqual([]);
           expect([...kept.difference(open)]).toEqual([]);
         }

@@ -2,8 +2,13 @@ import { describe, expect, test } from 'bun:test';
 import { type PeerStep, planPeers } from './peers.ts';
 
 const peer = (publicKey: string, ...allowedIps: string[]) => ({ publicKey, allowedIps });
-const set = (publicKey: string, ...allowedIps: string[]): PeerStep => ({ kind: 'set-peer', publicKey, allowedIps });
-const remove = (publicKey: string): PeerStep => ({ kind: 'remove-peer', publicKey });
+const set = (publicKey: string, ...allowedIps: string[]): PeerStep => ({
+  kind: 'set-peer',
+  on: 'wg0',
+  publicKey,
+  allowedIps,
+});
+const remove = (publicKey: string): PeerStep => ({ kind: 'remove-peer', on: 'wg0', publicKey });
 const ana = peer('ana', '10.91.1.1/32');
 const both = peer('ana', '10.91.1.1/32', '10.91.1.9/32');
 
@@ -43,6 +48,6 @@ const cases = [
 
 describe('planPeers', () => {
   test.each(cases)('$name', ({ observed, desired, narrow, widen }) =>
-    expect(planPeers(observed, desired)).toEqual({ narrow, widen }),
+    expect(planPeers('wg0', observed, desired)).toEqual({ narrow, widen }),
   );
 });

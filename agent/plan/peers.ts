@@ -1,35 +1,46 @@
 import type { PublicKey } from '#contract/key.ts';
-import type { Cidr } from '#contract/network.ts';
+import type { Cidr, InterfaceName } from '#contract/network.ts';
 import type { Peer } from '#policies/desired/peers.ts';
 
+/** `keepalive` in seconds, 0 for none; absent: whatever it is stays. `on` names the interface. */
 export type PeerStep =
-  | { kind: 'remove-peer'; publicKey: PublicKey }
-  | { kind: 'set-peer'; publicKey: PublicKey; allowedIps: readonly Cidr[] };
+  | { kind: 'remove-peer'; on: InterfaceName; publicKey: PublicKey }
+  | { kind: 'set-peer'; on: InterfaceName; publicKey: PublicKey; allowedIps: readonly Cidr[]; keepalive?: number };
+
+/** `keepalive` as in a step; of an observed peer, what it is. */
+export type PlannedPeer = Peer & { keepalive?: number };
 
 /**
- * The steps that turn the observed peers into the desired ones, in two halves: after `narrow` nobody has an address
- * that is not theirs any more, and `widen` gives what is new. A plan cut short has revoked before it has admitted.
+ * The steps that turn the observed peers of an interface into the desired ones, in two halves: after `narrow` nobody has
+ * an address that is not theirs any more, and `widen` gives what is new. A plan cut short has revoked before it has
+ * admitted.
  *
- * Device endpoints are absent: a node learns them from handshakes, and writing one back undoes roaming.
+ * Endpoints are absent: a node learns those of devices from handshakes, and writing one back undoes roaming; for other
+ * nodes see `calls.ts`.
  */
 export function planPeers(
-  observed: readonly Peer[],
-  desired: readonly Peer[],
+  on: InterfaceName,
+  observed: readonly PlannedPeer[],
+  desired: readonly PlannedPeer[],
 ): { narrow: readonly PeerStep[]; widen: readonly PeerStep[] } {
   const desiredByKey = new Map(desired.map((peer) => [peer.publicKey, peer]));
   const narrow = observed.flatMap(({ publicKey, allowedIps }): readonly PeerStep[] => {
     const wanted = desiredByKey.get(publicKey)?.allowedIps;
-    if (wanted === undefined) return [{ kind: 'remove-peer', publicKey }];
+    if (wanted === undefined) return [{ kind: 'remove-peer', on, publicKey }];
     const kept = allowedIps.filter((cidr) => wanted.includes(cidr));
-    return kept.length === allowedIps.length ? [] : [{ kind: 'set-peer', publicKey, allowedIps: kept }];
+    return kept.length === allowedIps.length ? [] : [{ kind: 'set-peer', on, publicKey, allowedIps: kept }];
   });
 
   const observedByKey = new Map(observed.map((peer) => [peer.publicKey, peer]));
   const widen = desired
-    .filter(({ publicKey, allowedIps }) => {
-      const present = observedByKey.get(publicKey)?.allowedIps;
-      return present === undefined || allowedIps.some((cidr) => !present.includes(cidr));
+    .filter(({ publicKey, allowedIps, keepalive }) => {
+      const present = observedByKey.get(publicKey);
+      return (
+        present === undefined ||
+        allowedIps.some((cidr) => !present.allowedIps.includes(cidr)) ||
+        (keepalive !== undefined && keepalive !== present.keepalive)
+      );
     })
-    .map(({ publicKey, allowedIps }): PeerStep => ({ kind: 'set-peer', publicKey, allowedIps }));
+    .map((peer): PeerStep => ({ kind: 'set-peer', on, ...peer }));
   return { narrow, widen };
 }

@@ -37,12 +37,17 @@ const MasterUrl = v.pipe(
   v.startsWith('https://', 'must begin with https://'),
 );
 
+const UdpPort = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
+
 export const AgentConfig = v.object({
   node: Name,
   master: MasterUrl,
   root: Thumbprint,
   interface: InterfaceName,
-  listenPort: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
+  listenPort: UdpPort,
+  /** The interface between the nodes, and its UDP port. */
+  meshInterface: v.optional(InterfaceName, 'wg-mesh'),
+  meshListenPort: v.optional(UdpPort, 51_821),
   /** Where figures are shown, on this machine alone; nowhere when absent. */
   metrics: v.optional(
     v.pipe(

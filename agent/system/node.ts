@@ -1,22 +1,33 @@
 import type { InterfaceName } from '#contract/network.ts';
-import type { ObservedInterface } from '#contract/wg.ts';
+import type { ObservedInterface, ObservedPeer } from '#contract/wg.ts';
 import type { Flow } from '../formats/conntrack.ts';
 import type { SetStep } from '../formats/ipset-save.ts';
 import type { RestoreStep } from '../plan/firewall.ts';
-import type { InterfaceStep } from '../plan/interface.ts';
+import { type InterfaceStep, loopback } from '../plan/interface.ts';
+import type { RouteStep } from '../plan/mesh.ts';
 import type { ObservedNode, Step } from '../plan/node.ts';
 import type { PeerStep } from '../plan/peers.ts';
 import type { RunCommand } from './command.ts';
 import { missingFeatures } from './features.ts';
 import { applyRestore, applySetSteps, endFlows, observeFirewall, removeEmptiedTables, tablesOf } from './firewall.ts';
 import { type Journal, openJournal } from './journal.ts';
-import { observeLink, readForwarding, readPicksUpFlows, writeForwarding, writePicksUpFlows } from './link.ts';
+import {
+  applyRouteStep,
+  heldWords,
+  observeHeld,
+  observeLink,
+  observeRoutes,
+  readForwarding,
+  readPicksUpFlows,
+  writeForwarding,
+  writePicksUpFlows,
+} from './link.ts';
 import type { WireGuard } from './wireguard.ts';
 
 /** This machine's part that we look at and change. */
 export interface NodeSystem {
   /** `devices` are the interfaces whose forwarding matters. */
-  observe(devices: readonly InterfaceName[]): Promise<{ node: ObservedNode; wireguard: ObservedInterface | undefined }>;
+  observe(devices: readonly InterfaceName[]): Promise<Observation>;
   /** Steps in their order; neighbours of one kind go in one command. */
   apply(steps: readonly Step[]): Promise<void>;
   /** Ends running flows. @returns how many. */
@@ -27,42 +38,55 @@ export interface NodeSystem {
   finish(): Promise<void>;
 }
 
+/** `wireguard` is the tunnel's, `mesh` the other's; absent where it is gone. */
+export type Observation = {
+  node: ObservedNode;
+  wireguard: ObservedInterface | undefined;
+  mesh: ObservedInterface | undefined;
+};
+
 export type NodeSystemOptions = {
   run: RunCommand;
-  wireguard: WireGuard;
-  name: InterfaceName;
+  tunnel: WireGuard;
+  mesh: WireGuard;
   /** Where the forwarding that was found is written down, before it is changed. */
   journal: string;
 };
 
-export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSystemOptions): NodeSystem {
+export function openNodeSystem({ run, tunnel, mesh, journal: path }: NodeSystemOptions): NodeSystem {
   const journal = openJournal(path);
+  const own = [tunnel.name, mesh.name];
+  const wireguardOf = (name: InterfaceName) => (name === mesh.name ? mesh : tunnel);
   const recordFound = async (device: InterfaceName) => {
-    if (device !== name) await journal.noteForwarding(device, () => readForwarding(device));
+    if (!own.includes(device)) await journal.noteForwarding(device, () => readForwarding(device));
   };
 
   return {
     async observe(devices) {
       const known = await journal.forwarding();
-      const [firewall, link, forwarding, picksUpFlows] = await Promise.all([
+      const [firewall, outer, between, held, forwarding, picksUpFlows] = await Promise.all([
         observeFirewall(run),
-        observeTunnel(run, wireguard, name),
-        observeForwarding([name, ...devices, ...known.keys()]),
+        observeInterface(run, tunnel),
+        observeInterface(run, mesh),
+        observeHeld(run),
+        observeForwarding([...own, ...devices, ...known.keys()]),
         readPicksUpFlows(),
       ]);
-      const { wg, ...rest } = link ?? { wg: undefined };
+      const keepalive = (peer: ObservedPeer) => ({ ...peer, keepalive: peer.persistentKeepaliveSeconds });
       return {
         node: {
           firewall,
-          tunnel: {
-            link: wg && 'mtu' in rest ? { publicKey: wg.publicKey, listenPort: wg.listenPort, ...rest } : undefined,
-            forwarding,
-            picksUpFlows,
+          tunnel: { link: outer?.link, forwarding, picksUpFlows, held },
+          peers: outer?.wg.peers ?? [],
+          mesh: {
+            link: between?.link,
+            peers: between?.wg.peers.map(keepalive) ?? [],
+            routes: between === undefined ? [] : await observeRoutes(run, mesh.name),
           },
-          peers: wg?.peers ?? [],
           foundForwarding: known,
         },
-        wireguard: wg,
+        wireguard: outer?.wg,
+        mesh: between?.wg,
       };
     },
 
@@ -83,21 +107,23 @@ export function openNodeSystem({ run, wireguard, name, journal: path }: NodeSyst
     async apply(steps) {
       for (const group of groupSteps(steps)) {
         if (group.kind === 'sets') await applySetSteps(run, group.steps);
-        else if (group.kind === 'peers') await applyPeers(wireguard, group.steps);
+        else if (group.kind === 'peers') await applyPeers(wireguardOf(group.on), group.steps);
         else if (group.step.kind === 'restore-rules') {
           await journal.noteTables(() => tablesOf(run));
           await applyRestore(run, group.step);
-        } else await applyInterfaceStep({ run, wireguard, name, recordFound, journal }, group.step);
+        } else if (group.step.kind === 'add-route' || group.step.kind === 'remove-route')
+          await applyRouteStep(run, group.step);
+        else await applyInterfaceStep({ run, wireguardOf, recordFound, journal }, group.step);
       }
     },
   };
 }
 
-async function observeTunnel(run: RunCommand, wireguard: WireGuard, name: InterfaceName) {
+async function observeInterface(run: RunCommand, wireguard: WireGuard) {
   const driver = await wireguard.driver();
   if (driver === undefined) return undefined;
-  const [wg, link] = await Promise.all([driver.observe(), observeLink(run, name)]);
-  return { wg, ...link };
+  const [wg, link] = await Promise.all([driver.observe(), observeLink(run, wireguard.name)]);
+  return { wg, link: { publicKey: wg.publicKey, listenPort: wg.listenPort, ...link } };
 }
 
 async function observeForwarding(devices: readonly InterfaceName[]): Promise<ReadonlyMap<InterfaceName, boolean>> {
@@ -115,46 +141,48 @@ async function applyPeers(wireguard: WireGuard, steps: readonly PeerStep[]): Pro
   await driver.applyPeers(steps);
 }
 
-/** The tunnel's interface went away between looking and changing. The next pass makes it again. */
+/** An interface of WireGuard went away between looking and changing. The next pass makes it again. */
 export class TunnelGone extends Error {
   override readonly name = 'TunnelGone';
   readonly code = 'tunnel-gone';
 
   constructor() {
-    super('the tunnel interface went away while it was being changed');
+    super('an interface of WireGuard went away while it was being changed');
   }
 }
 
 type InterfaceTools = {
   run: RunCommand;
-  wireguard: WireGuard;
-  name: InterfaceName;
+  wireguardOf: (name: InterfaceName) => WireGuard;
   recordFound: (device: InterfaceName) => Promise<void>;
   journal: Journal;
 };
 
-async function applyInterfaceStep({ run, wireguard, name, recordFound, journal }: InterfaceTools, step: InterfaceStep) {
+async function applyInterfaceStep({ run, wireguardOf, recordFound, journal }: InterfaceTools, step: InterfaceStep) {
   switch (step.kind) {
     case 'create-interface':
-      await wireguard.create();
+      await wireguardOf(step.on).create();
+      return;
+    case 'remove-interface':
+      await wireguardOf(step.on).remove();
       return;
     case 'configure-wireguard': {
-      const driver = await wireguard.driver();
+      const driver = await wireguardOf(step.on).driver();
       if (driver === undefined) throw new TunnelGone();
       await driver.configure(step.listenPort);
       return;
     }
     case 'set-mtu':
-      await run(['ip', 'link', 'set', 'dev', name, 'mtu', String(step.mtu)]);
+      await run(['ip', 'link', 'set', 'dev', step.on, 'mtu', String(step.mtu)]);
       return;
     case 'add-interface-address':
-      await run(['ip', 'address', 'add', step.address, 'dev', name]);
+      await run(['ip', 'address', 'add', step.address, 'dev', step.on, ...(step.on === loopback ? heldWords : [])]);
       return;
     case 'remove-interface-address':
-      await run(['ip', 'address', 'delete', step.address, 'dev', name]);
+      await run(['ip', 'address', 'delete', step.address, 'dev', step.on]);
       return;
     case 'bring-up':
-      await run(['ip', 'link', 'set', 'dev', name, 'up']);
+      await run(['ip', 'link', 'set', 'dev', step.on, 'up']);
       return;
     case 'set-forwarding':
       await recordFound(step.device);
@@ -168,8 +196,8 @@ async function applyInterfaceStep({ run, wireguard, name, recordFound, journal }
 
 type StepGroup =
   | { kind: 'sets'; steps: SetStep[] }
-  | { kind: 'peers'; steps: PeerStep[] }
-  | { kind: 'single'; step: RestoreStep | InterfaceStep };
+  | { kind: 'peers'; on: InterfaceName; steps: PeerStep[] }
+  | { kind: 'single'; step: RestoreStep | InterfaceStep | RouteStep };
 
 function groupSteps(steps: readonly Step[]): readonly StepGroup[] {
   const groups: StepGroup[] = [];
@@ -185,8 +213,8 @@ function groupSteps(steps: readonly Step[]): readonly StepGroup[] {
         break;
       case 'set-peer':
       case 'remove-peer':
-        if (last?.kind === 'peers') last.steps.push(step);
-        else groups.push({ kind: 'peers', steps: [step] });
+        if (last?.kind === 'peers' && last.on === step.on) last.steps.push(step);
+        else groups.push({ kind: 'peers', on: step.on, steps: [step] });
         break;
       default:
         groups.push({ kind: 'single', step });

@@ -22,7 +22,10 @@ export function kernelDriver(run: RunCommand, name: InterfaceName, keyFile: stri
 }
 
 function argumentsOf(step: PeerStep): readonly string[] {
-  return step.kind === 'remove-peer'
-    ? ['peer', step.publicKey, 'remove']
-    : ['peer', step.publicKey, 'allowed-ips', step.allowedIps.join(',')];
+  if (step.kind === 'remove-peer') return ['peer', step.publicKey, 'remove'];
+  const { publicKey, allowedIps, keepalive } = step;
+  return [
+    ...['peer', publicKey, 'allowed-ips', allowedIps.join(',')],
+    ...(keepalive === undefined ? [] : ['persistent-keepalive', String(keepalive)]),
+  ];
 }

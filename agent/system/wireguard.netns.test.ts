@@ -59,8 +59,8 @@ describe.skipIf(obstacle !== undefined)('a WireGuard driver', () => {
 
     test('adds peers, changes and removes them, as often as it is told', async () => {
       const both = [
-        { kind: 'set-peer', publicKey: ana, allowedIps: ['10.91.1.1/32'] },
-        { kind: 'set-peer', publicKey: ben, allowedIps: ['10.91.1.2/32', '10.91.1.3/32'] },
+        { kind: 'set-peer', on: name, publicKey: ana, allowedIps: ['10.91.1.1/32'] },
+        { kind: 'set-peer', on: name, publicKey: ben, allowedIps: ['10.91.1.2/32', '10.91.1.3/32'] },
       ] as const;
       for (let time = 0; time < 2; time++) await driver(name).applyPeers(both);
       expect(await peersOf(name)).toEqual([
@@ -68,27 +68,28 @@ describe.skipIf(obstacle !== undefined)('a WireGuard driver', () => {
         { publicKey: ben, allowedIps: ['10.91.1.2/32', '10.91.1.3/32'] },
       ]);
       const exchange = [
-        { kind: 'remove-peer', publicKey: ben },
-        { kind: 'set-peer', publicKey: ana, allowedIps: ['10.91.1.2/32'] },
+        { kind: 'remove-peer', on: name, publicKey: ben },
+        { kind: 'set-peer', on: name, publicKey: ana, allowedIps: ['10.91.1.2/32'] },
       ] as const;
       for (let time = 0; time < 2; time++) await driver(name).applyPeers(exchange);
       expect(await peersOf(name)).toEqual([{ publicKey: ana, allowedIps: ['10.91.1.2/32'] }]);
     });
 
     test('takes all addresses from a peer and leaves it', async () => {
-      await driver(name).applyPeers([{ kind: 'set-peer', publicKey: ana, allowedIps: [] }]);
+      await driver(name).applyPeers([{ kind: 'set-peer', on: name, publicKey: ana, allowedIps: [] }]);
       expect(await peersOf(name)).toEqual([{ publicKey: ana, allowedIps: [] }]);
     });
 
     test('puts in more peers than fit in one command', async () => {
       const many = Array.from({ length: 1200 }, (_, number) => ({
         kind: 'set-peer' as const,
+        on: name,
         publicKey: publicKeyOf(generatePrivateKey()),
         allowedIps: [`10.91.${8 + (number >> 8)}.${number & 255}/32`],
       }));
       await driver(name).applyPeers(many);
       expect((await driver(name).observe()).peers).toHaveLength(1201);
-      await driver(name).applyPeers(many.map(({ publicKey }) => ({ kind: 'remove-peer', publicKey })));
+      await driver(name).applyPeers(many.map(({ publicKey }) => ({ kind: 'remove-peer', on: name, publicKey })));
       expect((await driver(name).observe()).peers).toHaveLength(1);
     });
   });

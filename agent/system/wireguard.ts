@@ -16,6 +16,7 @@ export interface WireGuardDriver {
 }
 
 export interface WireGuard {
+  readonly name: InterfaceName;
   /** Undefined when there is no interface, or nothing serves it. */
   driver(): Promise<WireGuardDriver | undefined>;
   /** Makes the interface, without key, address or peers: in the kernel where it can, else by wireguard-go. */
@@ -56,6 +57,7 @@ export function openWireGuard(options: WireGuardOptions): WireGuard {
   };
 
   return {
+    name,
     driver,
     onGone: watch.onEnd,
     async create() {

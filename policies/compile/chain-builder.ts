@@ -10,19 +10,22 @@ export interface Plan {
   readonly revision: number;
   /** The tunnel's interface. */
   readonly tunnel: string;
+  /** The interface between the nodes. */
+  readonly mesh: string;
   readonly grants: readonly Grant[];
   readonly timed: Timed | undefined;
   readonly sets: Sets;
 }
 
-export function planFor(world: World, node: string, revision: number, tunnel: string): Plan {
+export function planFor(world: World, node: string, revision: number, tunnel: string, mesh: string): Plan {
   return {
     world,
     node,
     revision,
     tunnel,
-    grants: grantsOf(world, node),
-    timed: timedPlaces(world, node),
+    mesh,
+    grants: grantsOf(world, node, mesh),
+    timed: timedPlaces(world, node, mesh),
     sets: new Sets(world, revision),
   };
 }
@@ -38,6 +41,8 @@ export const chainNames = {
   input: 'POSTERN-INPUT',
   host: 'POSTERN-HOST',
   front: 'POSTERN-FRONT',
+  mesh: 'POSTERN-MESH',
+  meshHost: 'POSTERN-MESH-HOST',
   public: 'POSTERN-PUBLIC',
   refuse: 'POSTERN-REFUSE',
   prerouting: 'POSTERN-PREROUTING',

@@ -48,6 +48,9 @@ describe('the order of the rules', () => {
       'redirected',
       'nothing allows it',
       'flows begun outside',
+      'from other nodes',
+      'answers to other nodes',
+      'flows begun outside',
       'vpn-only, line 16',
     ]);
     expect(rulesOf(compiled(), 'POSTERN-REFUSE').map((rule) => rule.replace(/.* -j/, '-j'))).toEqual([
@@ -215,9 +218,28 @@ describe('ports', () => {
 });
 
 describe('each node has its own', () => {
-  test('a network that a node does not lead to leaves no rule there', () => {
-    expect(rulesOf(compiled(), 'POSTERN-FORWARD').some((rule) => rule.includes('docker0'))).toBe(true);
-    expect(renderChains(compiled(sampleLines, sampleRoster, 'n2'), 4)).not.toMatch(/docker0|br-internal|eno1|5432/);
+  test('a network that a node does not lead to is reached through another, by the same grants', () => {
+    const granted = rulesOf(compiled(), 'POSTERN-TO-docker0').map((rule) => rule.replace(/-p\d+ /, ' '));
+    const other = compiled(sampleLines, sampleRoster, 'n2');
+    expect(rulesOf(other, 'POSTERN-TO-wg-mesh').map((rule) => rule.replace(/-p\d+ /, ' '))).toEqual(granted);
+    expect(renderChains(other, 4)).not.toMatch(/docker0|br-internal|eno1/);
+  });
+  test('who is in the mesh changes no set', () => {
+    const inMesh = (place: object): PolicyRoster => ({
+      ...sampleRoster,
+      mesh: { cidr: '10.44.7.0/24' },
+      nodes: sampleRoster.nodes.map((node) => ({ ...node, ...place })),
+    });
+    const mesh = { publicKey: 'K', address: '10.44.7.1', endpoints: [] };
+    for (const node of ['n1', 'n2'])
+      expect(compiled(sampleLines, inMesh({ mesh }), node).sets).toEqual(
+        compiled(sampleLines, sampleRoster, node).sets,
+      );
+  });
+  test('a node that is alone leads nothing on, and no front to the backend of another', () => {
+    const alone = compiled(sampleLines, sampleRoster, 'n2');
+    expect(rulesOf(alone, 'POSTERN-MESH')).toHaveLength(1);
+    expect(rulesOf(alone, 'POSTERN-MESH-HOST')).toHaveLength(2);
   });
   test('the API is open where the master is', () => {
     expect(rulesOf(compiled(), 'POSTERN-HOST').some((rule) => rule.includes('8443'))).toBe(true);

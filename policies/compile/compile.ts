@@ -13,11 +13,16 @@ export interface CompileOptions {
   readonly revision: number;
   /** The tunnel's interface. */
   readonly tunnel?: string;
+  /** The interface between the nodes. */
+  readonly mesh?: string;
 }
 
 /** What a node's firewall should be. It enforces `evaluate`, packet by packet. */
-export function compileFirewall(world: World, { node, revision, tunnel = 'wg0' }: CompileOptions): Firewall {
-  const plan = planFor(world, node, revision, tunnel);
+export function compileFirewall(
+  world: World,
+  { node, revision, tunnel = 'wg0', mesh = 'wg-mesh' }: CompileOptions,
+): Firewall {
+  const plan = planFor(world, node, revision, tunnel, mesh);
   const chains = [
     ...forwardChains(plan),
     ...replyChains(plan),
@@ -46,9 +51,9 @@ export const hooks: readonly Hook[] = [
   { family: 6, table: 'filter', from: 'INPUT', to: chainNames.input },
 ];
 
-/** Inside the tunnel is IPv4 only: IPv6 is dropped both ways, and the rules' counters count it. */
+/** Inside the tunnel and the mesh is IPv4 only: IPv6 is dropped both ways, and the rules' counters count it. */
 function ipv6Chains(plan: Plan): Chain[] {
-  const { tunnel } = plan;
+  const { tunnel, mesh } = plan;
   const rule = ruleWriter(plan);
   return [
     {
@@ -58,6 +63,8 @@ function ipv6Chains(plan: Plan): Chain[] {
       rules: [
         rule({ in: tunnel }, drop, 'no IPv6 inside the tunnel'),
         rule({ out: tunnel }, drop, 'no IPv6 inside the tunnel'),
+        rule({ in: mesh }, drop, 'no IPv6 between nodes'),
+        rule({ out: mesh }, drop, 'no IPv6 between nodes'),
         ...publishedRules(plan),
       ],
     },
@@ -65,7 +72,11 @@ function ipv6Chains(plan: Plan): Chain[] {
       family: 6,
       table: 'filter',
       name: chainNames.input,
-      rules: [rule({ in: tunnel }, drop, 'no IPv6 inside the tunnel'), ...publicRules(plan)],
+      rules: [
+        rule({ in: tunnel }, drop, 'no IPv6 inside the tunnel'),
+        rule({ in: mesh }, drop, 'no IPv6 between nodes'),
+        ...publicRules(plan),
+      ],
     },
   ];
 }

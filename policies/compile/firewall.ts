@@ -65,7 +65,7 @@ export interface Match {
   readonly in?: string;
   readonly notIn?: string;
   readonly out?: string;
-  readonly protocol?: 'tcp' | 'udp' | 'icmp';
+  readonly protocol?: 'tcp' | 'udp' | 'icmp' | 'vrrp';
   readonly destinationPorts?: readonly PortRange[];
   readonly sourcePorts?: readonly PortRange[];
   readonly icmpType?: number;

@@ -1,7 +1,9 @@
 import { visiblePorts } from '#policies/language/statement.ts';
+import { placeInMesh } from '#policies/meaning/world.ts';
 import { chainNames, chainTowards, ownAddresses, type Plan, ruleWriter } from './chain-builder.ts';
 import { accept, type Chain, drop, jump, originalPortMatches, portMatches, type Rule } from './firewall.ts';
-import { gatewayDevice } from './grants.ts';
+import { deviceTowards } from './grants.ts';
+import { exitRules, meshRules } from './mesh.ts';
 
 /**
  * Traffic through the node. The order is the design: who is no device any more is dropped first, so a revoked device's
@@ -33,6 +35,7 @@ export function forwardChains(plan: Plan): Chain[] {
     rule({ in: tunnel, states: ['DNAT'], direction: 'ORIGINAL' }, jump(chainNames.redirected), 'redirected'),
     rule({ in: tunnel }, jump(chainNames.refuse), 'nothing allows it'),
     rule({ out: tunnel }, drop, 'flows begun outside'),
+    ...meshRules(plan),
     ...publishedRules(plan),
   ];
   return [
@@ -41,6 +44,7 @@ export function forwardChains(plan: Plan): Chain[] {
       return { family: 4, table: 'filter', name: chainTowards(out), rules: granted };
     }),
     { family: 4, table: 'filter', name: chainNames.redirected, rules: redirectedRules(plan) },
+    { family: 4, table: 'filter', name: chainNames.mesh, rules: exitRules(plan) },
     { family: 4, table: 'filter', name: chainNames.refuse, rules: refuseRules(plan) },
   ];
 }
@@ -114,12 +118,13 @@ function refuseRules(plan: Plan): Rule[] {
   ];
 }
 
-/** The fronts whose other ports lead on from this node, with the interface of the backend. */
-export function leadingFronts({ world, node }: Pick<Plan, 'world' | 'node'>) {
+/** The fronts whose other ports lead on from this node, itself or through another, with the interface towards the backend. */
+export function leadingFronts({ world, node, mesh }: Pick<Plan, 'world' | 'node' | 'mesh'>) {
   return [...world.fronts].flatMap(([address, service]) => {
     const network = world.subnets.networkOf(service.address.value);
-    const device = network === undefined ? undefined : gatewayDevice(network, node);
     const ports = visiblePorts(service).slice(1);
-    return device === undefined || ports.length === 0 ? [] : [{ address, service, device, ports }];
+    if (network === undefined || ports.length === 0) return [];
+    const device = deviceTowards(network, { node, mesh });
+    return device === mesh && placeInMesh(world, node) === undefined ? [] : [{ address, service, device, ports }];
   });
 }

@@ -52,10 +52,10 @@ interface Draft {
 }
 
 /** The grants of a node, in the order of the document. Depends on the document alone, never on users and devices. */
-export function grantsOf(world: World, node: string): Grant[] {
+export function grantsOf(world: World, node: string, mesh: string): Grant[] {
   const drafts = new Map<string, Draft>();
   for (const allow of world.allows)
-    for (const { key, place, ports } of placesOf(world, allow, node)) {
+    for (const { key, place, ports } of placesOf(world, allow, { node, mesh })) {
       const id = `${key} ${spelled(ports)}`;
       const draft = drafts.get(id) ?? { key, place, ports, subjects: new Map(), lines: new Set() };
       addSubjects(draft, allow);
@@ -73,10 +73,12 @@ export interface Timed {
   readonly nodes: boolean;
 }
 
-export function timedPlaces(world: World, node: string): Timed | undefined {
+export function timedPlaces(world: World, node: string, mesh: string): Timed | undefined {
   const timed = world.allows.filter(({ until }) => until !== undefined);
   if (timed.length === 0) return undefined;
-  const places = timed.flatMap((allow) => placesOf(world, { ...allow, ports: [] }, node)).map(({ place }) => place);
+  const places = timed
+    .flatMap((allow) => placesOf(world, { ...allow, ports: [] }, { node, mesh }))
+    .map(({ place }) => place);
   const regions = new Map<string, Region>();
   for (const place of places)
     if (place.kind === 'network') regions.set(place.device, union(regions.get(place.device) ?? [], place.region));
@@ -94,23 +96,29 @@ interface PlaceAndPorts {
   readonly ports: readonly Port[];
 }
 
-function placesOf(world: World, allow: AllowStatement, node: string): PlaceAndPorts[] {
+/** A node, and its interface to the others: by that goes what it does not lead to itself. */
+interface Here {
+  readonly node: string;
+  readonly mesh: string;
+}
+
+function placesOf(world: World, allow: AllowStatement, here: Here): PlaceAndPorts[] {
   const ports = allow.ports.map(({ value }) => value);
   return allow.targets.flatMap(({ value }): PlaceAndPorts[] => {
     if (value.kind === 'devices' || value.kind === 'nodes')
       return [{ key: value.kind, place: { kind: value.kind }, ports }];
     if (value.kind === 'literal')
       return partsOf(world, value.cidr).flatMap(({ network, region }) =>
-        inNetwork(`${value.cidr} ${network.name.value}`, network, node, region, ports),
+        inNetwork(`${value.cidr} ${network.name.value}`, network, here, region, ports),
       );
     const network = world.networks.get(value.name);
-    if (network !== undefined) return inNetwork(value.name, network, node, ownRegion(world, network), ports);
+    if (network !== undefined) return inNetwork(value.name, network, here, ownRegion(world, network), ports);
     const service = world.services.get(value.name);
-    return service === undefined ? [] : ofService(world, service, node, ports);
+    return service === undefined ? [] : ofService(world, service, here, ports);
   });
 }
 
-function ofService(world: World, service: ServiceStatement, node: string, ports: readonly Port[]): PlaceAndPorts[] {
+function ofService(world: World, service: ServiceStatement, here: Here, ports: readonly Port[]): PlaceAndPorts[] {
   const name = service.name.value;
   const visible = visiblePorts(service);
   const opened = ports.length === 0 ? visible : ports;
@@ -118,16 +126,16 @@ function ofService(world: World, service: ServiceStatement, node: string, ports:
   if (network === undefined) return [];
   if (service.front === undefined) {
     const cidr: Cidr = `${service.address.value}/32`;
-    return inNetwork(`${cidr} ${network.name.value}`, network, node, regionOf([cidr]), opened);
+    return inNetwork(`${cidr} ${network.name.value}`, network, here, regionOf([cidr]), opened);
   }
   const front = opened.filter((port) => portContains(frontPort, port));
   const others = opened.filter((port) => !portContains(frontPort, port));
-  const device = gatewayDevice(network, node);
+  const device = deviceTowards(network, here);
   return [
     ...(front.length === 0
       ? []
       : [{ key: `front ${name}`, place: { kind: 'front', services: [name] } as const, ports: front }]),
-    ...(others.length === 0 || device === undefined
+    ...(others.length === 0
       ? []
       : [{ key: `backend ${name}`, place: { kind: 'backend', service, device } as const, ports: others }]),
   ];
@@ -136,13 +144,17 @@ function ofService(world: World, service: ServiceStatement, node: string, ports:
 function inNetwork(
   key: string,
   network: NetworkStatement,
-  node: string,
+  here: Here,
   region: Region,
   ports: readonly Port[],
 ): PlaceAndPorts[] {
-  const device = gatewayDevice(network, node);
-  if (device === undefined || region.length === 0) return [];
-  return [{ key: `network ${key}`, place: { kind: 'network', device, region }, ports }];
+  if (region.length === 0) return [];
+  return [{ key: `network ${key}`, place: { kind: 'network', device: deviceTowards(network, here), region }, ports }];
+}
+
+/** The interface by which a packet to a network leaves this node. Follows from the document alone. */
+export function deviceTowards(network: NetworkStatement, { node, mesh }: Here): string {
+  return gatewayDevice(network, node) ?? mesh;
 }
 
 /** The interface of this node a network lies behind; undefined: this node does not lead there. */

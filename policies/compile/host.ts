@@ -1,11 +1,14 @@
+import { placeInMesh } from '#policies/meaning/world.ts';
 import { chainNames, ownAddresses, type Plan, ruleWriter } from './chain-builder.ts';
 import { accept, type Chain, drop, jump, originalPortMatches, portMatches, type Rule } from './firewall.ts';
 import { inMidstream } from './forward.ts';
+import { meshHostRules } from './mesh.ts';
 
 /** Traffic to the node itself: from the tunnel by the same order as through it, and the ports closed to the public. */
 export function inputChains(plan: Plan): Chain[] {
-  const { tunnel, sets } = plan;
+  const { tunnel, mesh, sets, world, node } = plan;
   const rule = ruleWriter(plan);
+  const place = placeInMesh(world, node);
   const rules: Rule[] = [
     rule({ in: tunnel, sets: [{ name: sets.members, side: 'src', not: true }] }, drop, 'gate: the source is no device'),
     rule({ in: tunnel, states: ['RELATED', 'ESTABLISHED'], direction: 'REPLY' }, accept, 'answers to the node'),
@@ -14,10 +17,14 @@ export function inputChains(plan: Plan): Chain[] {
     rule({ in: tunnel, sets: [{ name: sets.fronts, side: 'dst' }] }, jump(chainNames.front), 'fronts'),
     rule({ in: tunnel }, jump(chainNames.host), 'the node itself'),
     rule({ in: tunnel }, jump(chainNames.refuse), 'nothing allows it'),
+    rule({ in: mesh }, jump(chainNames.meshHost), 'other nodes'),
     rule({ notIn: 'lo', sets: [{ name: sets.fronts, side: 'dst' }] }, drop, 'fronts are for the tunnel alone'),
     ...ownAddresses(plan).map((address) =>
       rule({ destination: `${address}/32`, notIn: 'lo' }, drop, 'the tunnel address is for the tunnel alone'),
     ),
+    ...(place === undefined
+      ? []
+      : [rule({ destination: `${place.address}/32`, notIn: 'lo' }, drop, 'the mesh address is for the mesh alone')]),
     rule({}, jump(chainNames.public), 'vpn-only'),
   ];
   const chain = (name: string, chainRules: Rule[]): Chain => ({ family: 4, table: 'filter', name, rules: chainRules });
@@ -25,6 +32,7 @@ export function inputChains(plan: Plan): Chain[] {
     chain(chainNames.input, rules),
     chain(chainNames.host, hostRules(plan, 'src')),
     chain(chainNames.front, frontRules(plan)),
+    chain(chainNames.meshHost, meshHostRules(plan)),
     chain(chainNames.public, publicRules(plan)),
   ];
 }

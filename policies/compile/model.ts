@@ -13,7 +13,7 @@ export interface KernelPacket {
   readonly out: string | undefined;
   readonly source: Ipv4;
   readonly destination: Ipv4;
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'other';
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'vrrp' | 'other';
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly icmpType: number;

@@ -4,6 +4,7 @@ import { chainNames, type Plan, ruleWriter } from './chain-builder.ts';
 import { accept, type Chain, portMatches, type Rule } from './firewall.ts';
 import { leadingFronts } from './forward.ts';
 import { gatewayDevice } from './grants.ts';
+import { exitMasquerades } from './mesh.ts';
 
 /** Where packets are sent on to, whose address they carry there, and how large their segments may be. */
 export function natChains(plan: Plan): Chain[] {
@@ -56,7 +57,10 @@ function masquerades(plan: Plan): Rule[] {
       lines: [...known.lines, network.line],
     });
   }
-  return [...behind].map(([out, { region, lines }]) =>
-    rule({ source: world.roster.pool, out, ...sets.placeMatch(region) }, { kind: 'MASQUERADE' }, lines),
-  );
+  return [
+    ...[...behind].map(([out, { region, lines }]) =>
+      rule({ source: world.roster.pool, out, ...sets.placeMatch(region) }, { kind: 'MASQUERADE' }, lines),
+    ),
+    ...exitMasquerades(plan),
+  ];
 }

@@ -22,7 +22,12 @@ ipset restore < "$1" && iptables-restore --noflush < "$2" && ip6tables-restore -
 iptables-save; echo ====; ip6tables-save; echo ====; ipset save
 `;
 
-const own = (text: string) => text.split('\n').filter((line) => line.startsWith('-A POSTERN'));
+/** A machine with a list of protocols tells VRRP by its name. */
+const own = (text: string) =>
+  text
+    .replaceAll(' -p vrrp ', ' -p 112 ')
+    .split('\n')
+    .filter((line) => line.startsWith('-A POSTERN'));
 const added = (text: string) =>
   text
     .split('\n')

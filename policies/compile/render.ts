@@ -67,6 +67,9 @@ export function renderRule({ match, target, comment }: Rule): string {
   return [...matchWords(match), `-m comment --comment "${comment}"`, targetWords(target)].join(' ');
 }
 
+/** Not every machine knows it by name. */
+const vrrpNumber = 112;
+
 function matchWords(match: Match): string[] {
   const { source, destination, protocol } = match;
   return [
@@ -75,7 +78,7 @@ function matchWords(match: Match): string[] {
     ...(match.in === undefined ? [] : [`-i ${match.in}`]),
     ...(match.notIn === undefined ? [] : [`! -i ${match.notIn}`]),
     ...(match.out === undefined ? [] : [`-o ${match.out}`]),
-    ...(protocol === undefined ? [] : [`-p ${protocol}`]),
+    ...(protocol === undefined ? [] : [`-p ${protocol === 'vrrp' ? vrrpNumber : protocol}`]),
     ...portWords(protocol, 'd', match.destinationPorts),
     ...portWords(protocol, 's', match.sourcePorts),
     ...(match.icmpType === undefined ? [] : [`-m icmp --icmp-type ${match.icmpType}`]),

@@ -1,7 +1,7 @@
 import { cidrContains, cidrRange, type Ipv4 } from '#contract/network.ts';
 import { statementsOf } from '#policies/language/statement.ts';
 import { echoRequest, type Packet } from '#policies/meaning/packet.ts';
-import type { World } from '#policies/meaning/world.ts';
+import { placeInMesh, type World } from '#policies/meaning/world.ts';
 import type { Firewall } from './firewall.ts';
 import { type KernelPacket, type Loaded, type Ruling, run } from './model.ts';
 
@@ -10,6 +10,7 @@ import { type KernelPacket, type Loaded, type Ruling, run } from './model.ts';
 /** What is on the node besides our firewall. */
 export interface Host {
   readonly tunnel: string;
+  readonly mesh: string;
   /** `nf_conntrack_tcp_loose`: TCP in midstream makes a flow, and is redirected as its first packet would be. */
   readonly loose: boolean;
   /** The ports Docker publishes, on every address of the node. */
@@ -57,15 +58,17 @@ export function traverse(firewall: Firewall, kernel: Loaded, host: Host, packet:
   };
 }
 
-/** A node of a document, with routes to the networks it leads to. */
+/** A node of a document, with routes to the networks it leads to, and to the others where it is in the mesh. */
 export function hostOf(world: World, node: string, published: Host['published'] = [], loose = false): Host {
+  const between = placeInMesh(world, node) === undefined ? undefined : 'wg-mesh';
   const routes = statementsOf(world.document, 'network').flatMap(({ cidr, gateways }) => {
-    const device = gateways.find((gateway) => gateway.node.value === node)?.device.value;
+    const device = gateways.find((gateway) => gateway.node.value === node)?.device.value ?? between;
     return device === undefined ? [] : [{ cidr: cidr.value, device }];
   });
   const rising = routes.toSorted((a, b) => cidrRange(b.cidr).prefix - cidrRange(a.cidr).prefix);
   return {
     tunnel: 'wg0',
+    mesh: 'wg-mesh',
     loose,
     published,
     container: { address: '172.31.255.2', device: 'docker9' },
@@ -73,14 +76,19 @@ export function hostOf(world: World, node: string, published: Host['published'] 
   };
 }
 
+function deviceOf(place: Packet['from'] | Packet['to'], { tunnel, mesh }: Pick<Host, 'tunnel' | 'mesh'>) {
+  if (place.kind === 'interface') return place.name;
+  return place.kind === 'tunnel' ? tunnel : place.kind === 'mesh' ? mesh : undefined;
+}
+
 const sourcePort = 40_001;
 
 /** The packet at PREROUTING, when it goes the way its flow began. */
-function beginning(packet: Packet, { tunnel, loose }: Host): KernelPacket {
+function beginning(packet: Packet, { tunnel, mesh, loose }: Host): KernelPacket {
   const { from, source, destination, protocol, port, icmpType, phase } = packet;
   const hasPorts = protocol === 'tcp' || protocol === 'udp';
   return {
-    in: from.kind === 'tunnel' ? tunnel : from.kind === 'interface' ? from.name : undefined,
+    in: deviceOf(from, { tunnel, mesh }),
     out: undefined,
     source,
     destination,
@@ -98,9 +106,9 @@ function beginning(packet: Packet, { tunnel, loose }: Host): KernelPacket {
   };
 }
 
-/** Elsewhere than from the tunnel that is not our affair. */
+/** Elsewhere than from the tunnel or the mesh that is not our affair. */
 function isPickedUp({ from, protocol }: Packet, loose: boolean): boolean {
-  return loose && protocol === 'tcp' && from.kind === 'tunnel';
+  return loose && protocol === 'tcp' && (from.kind === 'tunnel' || from.kind === 'mesh');
 }
 
 type Redirection = Pick<KernelPacket, 'destination' | 'out' | 'redirected'> & { redirectedByUs: Ipv4 | undefined };
@@ -115,7 +123,7 @@ function redirect(
   now: number,
 ): Redirection {
   const { to, family, phase, protocol, port } = packet;
-  const out = to.kind === 'tunnel' ? host.tunnel : to.kind === 'interface' ? to.name : undefined;
+  const out = deviceOf(to, host);
   const plain = { destination: flow.destination, out, redirected: false, redirectedByUs: undefined };
   if ((phase === 'stray' && !isPickedUp(packet, host.loose)) || packet.from.kind === 'node') return plain;
   const ours = family === 4 ? run(kernel, 4, 'nat', hooks('PREROUTING', 'nat')[0] ?? '', flow, now) : undefined;

@@ -14,7 +14,7 @@ export function readPolicy({ policy }: Pick<Snapshot, 'policy'>): Checked {
 /** A snapshot's document and roster, put together. */
 export function worldOf(
   document: Document,
-  { pool, users, devices, nodes, fronts, vip, api }: Omit<Snapshot, 'epoch' | 'revision' | 'issuedAt' | 'policy'>,
+  { pool, users, devices, nodes, fronts, vip, mesh, api }: Omit<Snapshot, 'epoch' | 'revision' | 'issuedAt' | 'policy'>,
 ): World {
   return resolve(document, {
     pool,
@@ -23,6 +23,7 @@ export function worldOf(
     nodes,
     fronts,
     ...(vip === undefined ? {} : { vip }),
+    ...(mesh === undefined ? {} : { mesh }),
     ...(api === undefined ? {} : { api }),
   });
 }

@@ -34,7 +34,7 @@ function unknownNodes({ document, roster }: World): Diagnostic[] {
 }
 
 function overlaps({ networks, roster }: World): Diagnostic[] {
-  const own = [roster.pool, ...(roster.ownSubnets ?? [])];
+  const own = [roster.pool, ...(roster.mesh === undefined ? [] : [roster.mesh.cidr]), ...(roster.ownSubnets ?? [])];
   return [...networks.values()].flatMap(({ cidr }) => {
     const other = own.find((subnet) => cidrsOverlap(subnet, cidr.value));
     if (other === undefined) return [];

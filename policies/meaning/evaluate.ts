@@ -1,4 +1,5 @@
 import { cidrContains, type Ipv4 } from '#contract/network.ts';
+import { agentPort } from '#contract/probe.ts';
 import {
   type AllowStatement,
   frontPort,
@@ -8,11 +9,11 @@ import {
   type Target,
   visiblePorts,
 } from '#policies/language/statement.ts';
-import { type Packet, portsMatch } from './packet.ts';
-import { type Principal, subjectMatches, type World } from './world.ts';
+import { echoRequest, type Packet, portsMatch } from './packet.ts';
+import { type Principal, placeInMesh, subjectMatches, type World } from './world.ts';
 
 export type Verdict =
-  /** `masquerade`: the network sees the node's address. `redirectedTo`: the backend behind a front. */
+  /** `masquerade`: the network, or the node that leads there, sees the node's address. `redirectedTo`: the backend behind a front. */
   | { readonly verdict: 'allowed'; readonly by: Reason; readonly masquerade: boolean; readonly redirectedTo?: Ipv4 }
   /** `reset`: TCP is told at once, so that nothing hangs. */
   | { readonly verdict: 'denied'; readonly because: Denial; readonly line?: number; readonly reset: boolean }
@@ -22,7 +23,9 @@ export type Verdict =
 export type Reason =
   | { readonly kind: 'line'; readonly line: number }
   | { readonly kind: 'plumbing'; readonly name: string }
-  | { readonly kind: 'reply' };
+  | { readonly kind: 'reply' }
+  /** The nodes among themselves, or what another node has judged. */
+  | { readonly kind: 'mesh' };
 
 export type Denial =
   | 'ipv6-inside'
@@ -34,7 +37,8 @@ export type Denial =
   | 'no-known-flow'
   | 'begun-outside'
   | 'vpn-only'
-  | 'inside-from-outside';
+  | 'inside-from-outside'
+  | 'not-between-nodes';
 
 /**
  * What becomes of a packet: the reference for all that enforces the policy. It reads the lines one by one and
@@ -43,10 +47,13 @@ export type Denial =
 export function evaluate(world: World, packet: Packet, now: number): Verdict {
   const { from, to, family } = packet;
   if (leavesUnseen(packet)) return { verdict: 'untouched' };
-  if (family === 6 && (from.kind === 'tunnel' || to.kind === 'tunnel')) return denied('ipv6-inside');
+  if (family === 6 && [from.kind, to.kind].some((kind) => kind === 'tunnel' || kind === 'mesh'))
+    return denied('ipv6-inside');
   if (from.kind === 'tunnel') return fromDevice(world, packet, now);
   if (from.kind === 'node') return fromNode(world, packet);
   if (to.kind === 'tunnel') return fromOutside(world, packet);
+  if (from.kind === 'mesh') return fromMesh(world, packet);
+  if (to.kind === 'mesh') return betweenOutsiders(packet);
   return atInterface(world, packet, from.name);
 }
 
@@ -90,7 +97,7 @@ function comingBack(world: World, packet: Packet, way: Way, device: Principal | 
 
 /** The ways a packet from a device can take through a node. */
 type Way =
-  /** `backend` is set where the port leads on to it, and this node knows the way. */
+  /** `backend` is set where the port leads on to it, and this node knows the way, itself or through another node. */
   | { readonly kind: 'front'; readonly service: ServiceStatement; readonly backend: NetworkStatement | undefined }
   | { readonly kind: 'node' }
   | { readonly kind: 'device' }
@@ -104,7 +111,10 @@ function wayOf(world: World, packet: Packet): Way {
     const others = visiblePorts(service).slice(1);
     const network = world.subnets.networkOf(service.address.value);
     const leadsOn =
-      others.length > 0 && portsMatch(others, packet) && network?.gateways.some((way) => way.node.value === node);
+      others.length > 0 &&
+      portsMatch(others, packet) &&
+      network !== undefined &&
+      (leadsTo(network, node) || placeInMesh(world, node) !== undefined);
     return { kind: 'front', service, backend: leadsOn ? network : undefined };
   }
   if (to.kind === 'node') return { kind: 'node' };
@@ -114,8 +124,14 @@ function wayOf(world: World, packet: Packet): Way {
   }
   if (to.kind === 'tunnel') return { kind: 'device' };
   const network = world.subnets.networkOf(destination);
+  if (to.kind === 'mesh')
+    return network === undefined || leadsTo(network, node) ? { kind: 'none' } : { kind: 'network', network };
   const here = network?.gateways.some((way) => way.node.value === node && way.device.value === to.name);
   return network !== undefined && here ? { kind: 'network', network } : { kind: 'none' };
+}
+
+function leadsTo({ gateways }: NetworkStatement, node: string): boolean {
+  return gateways.some((way) => way.node.value === node);
 }
 
 function judge(world: World, packet: Packet, way: Way, device: Principal, now: number): Verdict {
@@ -140,9 +156,15 @@ function judge(world: World, packet: Packet, way: Way, device: Principal, now: n
     return runOut === undefined ? denied('no-grant') : { ...denied('run-out'), line: runOut.line };
   }
   const by = { kind: 'line', line: open.line } as const;
-  if (way.kind === 'network') return { verdict: 'allowed', by, masquerade: way.network.nat };
+  if (way.kind === 'network')
+    return { verdict: 'allowed', by, masquerade: way.network.nat || !leadsTo(way.network, packet.node) };
   if (way.kind === 'front' && way.backend !== undefined)
-    return { verdict: 'allowed', by, masquerade: way.backend.nat, redirectedTo: way.service.address.value };
+    return {
+      verdict: 'allowed',
+      by,
+      masquerade: way.backend.nat || !leadsTo(way.backend, packet.node),
+      redirectedTo: way.service.address.value,
+    };
   return { verdict: 'allowed', by, masquerade: false };
 }
 
@@ -203,6 +225,7 @@ function leavesUnseen({ from, to, phase, family }: Packet): boolean {
 
 /** What comes back to a node from the tunnel comes from a device. */
 function fromNode(world: World, { to, destination }: Packet): Verdict {
+  if (to.kind === 'mesh') return { verdict: 'allowed', by: { kind: 'reply' }, masquerade: false };
   if (to.kind !== 'tunnel') return { verdict: 'untouched' };
   if (!world.devices.has(destination)) return denied('not-a-device');
   return { verdict: 'allowed', by: { kind: 'reply' }, masquerade: false };
@@ -213,6 +236,41 @@ function fromOutside(world: World, { phase, protocol, destination }: Packet): Ve
   const answer = phase === 'reply' || phase === 'error';
   if (answer && !world.devices.has(destination)) return denied('not-a-device');
   return { ...denied('begun-outside'), reset: phase === 'reply' && protocol === 'tcp' };
+}
+
+/**
+ * From another node: what it has to say to this one, and what it has judged and this one leads on. Whatever comes back
+ * from a network goes out to the mesh; no network begins anything there.
+ */
+function fromMesh(world: World, packet: Packet): Verdict {
+  const { node, to, source, destination, protocol, phase } = packet;
+  const own = placeInMesh(world, node);
+  const isFromNode = own !== undefined && cidrContains(own.cidr, source);
+  if (phase === 'reply' || phase === 'error') {
+    if (to.kind === 'node') return { verdict: 'untouched' };
+    if (to.kind === 'mesh') return betweenOutsiders(packet);
+    return { verdict: 'allowed', by: { kind: 'reply' }, masquerade: false };
+  }
+  const by = { kind: 'mesh' } as const;
+  if (to.kind === 'node') {
+    const isKnown =
+      protocol === 'vrrp' ||
+      (protocol === 'icmp' && packet.icmpType === echoRequest) ||
+      ((protocol === 'tcp' || protocol === 'udp') && packet.port === agentPort && destination === own?.address);
+    if (isFromNode && isKnown) return { verdict: 'allowed', by, masquerade: false };
+    return denied('not-between-nodes');
+  }
+  const network = world.subnets.networkOf(destination);
+  const here = network?.gateways.some(
+    (way) => way.node.value === node && to.kind === 'interface' && way.device.value === to.name,
+  );
+  if (isFromNode && here && phase !== 'stray') return { verdict: 'allowed', by, masquerade: true };
+  return { ...denied('not-between-nodes'), reset: protocol === 'tcp' && phase !== 'first' };
+}
+
+/** Nobody but devices and nodes goes over the mesh; a node that answers is told that there is no flow. */
+function betweenOutsiders({ phase, protocol }: Packet): Verdict {
+  return { ...denied('not-between-nodes'), reset: phase === 'reply' && protocol === 'tcp' };
 }
 
 /** Packets that never see the tunnel: only what a line closes, and the fronts, which are for the tunnel alone. */
@@ -226,10 +284,10 @@ function atInterface(world: World, packet: Packet, device: string): Verdict {
   return { verdict: 'untouched' };
 }
 
-/** An address that this node answers at inside the tunnel. Nobody outside may speak to it in a device's name. */
+/** An address that this node answers at inside the tunnel or the mesh. Nobody outside may speak to it in a device's name. */
 function isInside({ fronts, roster }: World, node: string, address: Ipv4): boolean {
-  const own = roster.nodes.find(({ name }) => name === node)?.tunnelAddress;
-  return address === own || address === roster.vip || fronts.has(address);
+  const own = roster.nodes.find(({ name }) => name === node);
+  return [own?.tunnelAddress, own?.mesh?.address, roster.vip].includes(address) || fronts.has(address);
 }
 
 function denied(because: Denial): Extract<Verdict, { verdict: 'denied' }> {

@@ -9,15 +9,21 @@ export interface Packet {
   readonly node: string;
   readonly family: 4 | 6;
   /** How the flow's first packet reached the node; `node`: the node itself began it. */
-  readonly from: { readonly kind: 'tunnel' } | { readonly kind: 'node' } | Interface;
+  readonly from: { readonly kind: 'tunnel' } | { readonly kind: 'mesh' } | { readonly kind: 'node' } | Interface;
   /**
    * Where the node's own routing takes it: to itself, to a container that Docker publishes at an address of the node,
-   * back into the tunnel, or out by an interface.
+   * back into the tunnel, to another node over the mesh, or out by an interface.
    */
-  readonly to: { readonly kind: 'node' } | { readonly kind: 'published' } | { readonly kind: 'tunnel' } | Interface;
+  readonly to:
+    | { readonly kind: 'node' }
+    | { readonly kind: 'published' }
+    | { readonly kind: 'tunnel' }
+    | { readonly kind: 'mesh' }
+    | Interface;
   readonly source: Ipv4;
   readonly destination: Ipv4;
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'other';
+  /** `vrrp` is what the nodes agree by on who holds the address that moves. */
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'vrrp' | 'other';
   /** The destination port of tcp and udp. */
   readonly port: number;
   /** The type of an icmp message; 8 is the echo request. */

@@ -1,4 +1,4 @@
-import type { Ipv4 } from '#contract/network.ts';
+import type { Cidr, Ipv4 } from '#contract/network.ts';
 import { writtenSubject } from '#policies/language/format-statement.ts';
 import { NetworkIndex } from '#policies/language/network-index.ts';
 import {
@@ -42,6 +42,15 @@ export interface World {
   readonly fronts: ReadonlyMap<Ipv4, ServiceStatement>;
   readonly frontAddresses: ReadonlyMap<string, Ipv4>;
   readonly rolesOf: (role: string) => ReadonlySet<string>;
+}
+
+/** A node's place in the mesh of all nodes; undefined for one that is alone. */
+export function placeInMesh(
+  { roster }: Pick<World, 'roster'>,
+  name: string,
+): { address: Ipv4; cidr: Cidr } | undefined {
+  const address = roster.nodes.find((node) => node.name === name)?.mesh?.address;
+  return address === undefined || roster.mesh === undefined ? undefined : { address, cidr: roster.mesh.cidr };
 }
 
 /** Puts a checked document and a roster together. */

@@ -208,6 +208,7 @@ export class Packets {
     if (way.kind === 'node') return 'node';
     if (way.kind === 'published') return this.ground.container;
     if (way.kind === 'tunnel') return this.node.devices.find(({ address }) => address === destination)?.party;
+    if (way.kind === 'mesh') return undefined;
     if (way.name === container.device) return destination === container.address ? this.ground.container : undefined;
     if (way.name === 'eth0') return this.ground.outside;
     return this.ground.sites.find(({ device }) => device === way.name)?.party;
