@@ -132,7 +132,7 @@ describe.skipIf(obstacle !== undefined)('three nodes', () => {
     await active.start();
     await until('it is back', () => active.report()?.vrrp === 'BACKUP');
     await calm();
-    await Bun.sleep(2_500);
+    await Bun.sleep(1_500);
     expect(await active.keepalived()).toContain(daemons[0] ?? 0);
     expect(movesOf(others(active))).toEqual(before.filter((_, place) => cluster.nodes[place] !== active));
     expect(await cluster.holder()).toBe(taken.node.name);
@@ -159,11 +159,11 @@ describe.skipIf(obstacle !== undefined)('three nodes', () => {
     await active.cut();
     const taken = await takenFrom(active, began);
     tell('cut off', taken.after);
-    await Bun.sleep(1_500);
+    await Bun.sleep(700);
     expect(await active.hasVip()).toBe(true);
     await active.mend();
     await until('one has the address again', async () => (await cluster.holder()) === taken.node.name);
-    await Bun.sleep(3_000);
+    await Bun.sleep(2_500);
     expect(await cluster.holder()).toBe(taken.node.name);
     await calm();
   });

@@ -38,6 +38,7 @@ export type PresenceOptions = {
   onProbe: () => void;
   /** This node stands otherwise than before, or a device told something: the master should know. */
   onChange: () => void;
+  onStanding: (standing: Standing) => void;
   /** The kernel does not forward what it should. */
   onForwardingOff: () => void;
 };
@@ -96,7 +97,8 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
     isWanted: supervisor.isWanted,
     onForwardingOff: options.onForwardingOff,
     log,
-    onChange(_standing, isNews) {
+    onChange(standing, isNews) {
+      options.onStanding(standing);
       answerAgain();
       if (!isNews) return;
       responder.hintAll();

@@ -99,6 +99,7 @@ export async function runAgent(
     log,
     onArrival,
     onProbe: figures.probed,
+    onStanding: figures.stands,
     onChange: () => outbox.sendAgain(trouble()),
     onForwardingOff: () => reconciler.wake(),
   });

@@ -25,7 +25,7 @@ const rows: [string, Partial<Findings>, readonly string[]][] = [
   ],
   ['no interface', { links: [{ device: 'br-a', isThere: false }] }, ['the interface br-a is gone']],
   ['no answer', { answering: [{ name: 'nginx', isWell: false }] }, ['nginx does not answer']],
-  ['a network that another node reaches', { networks: lost }, ['no service in a answers, and n2 reaches them']],
+  ['a network that another node reaches', { networks: lost }, ['a is out of reach, and n2 reaches it']],
   [
     'a network that nobody reaches',
     { networks: lost, others: [{ node: 'n2', healthy: true, unreachable: ['a'] }] },

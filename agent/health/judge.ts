@@ -34,7 +34,7 @@ export function judge({ isInForce, forwarding, links, answering, networks, other
       const better = others.find(
         ({ node, healthy, unreachable = [] }) => healthy && gateways.includes(node) && !unreachable.includes(name),
       );
-      return better === undefined ? [] : [`no service in ${name} answers, and ${better.node} reaches them`];
+      return better === undefined ? [] : [`${name} is out of reach, and ${better.node} reaches it`];
     }),
   ];
   return { healthy: reasons.length === 0, reasons, unreachable: unreachable.map(({ name }) => name) };

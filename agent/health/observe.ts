@@ -54,6 +54,7 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
   const kernelKeys = () => [
     ...[tunnel, ...devices()].map((device) => `forwarding ${device}`),
     ...devices().map((device) => `link ${device}`),
+    ...(watched?.networks ?? []).map(({ name }) => `carrier ${name}`),
   ];
   /** Two looks in a row decide, so that what is being put right is not taken for a fault. */
   const steadily = (key: string, isSo: boolean) => {
@@ -102,7 +103,7 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
         networks: networks.map(({ name, device, gateways }) => ({
           name,
           gateways,
-          isReachable: up.has(device) ? checks.isWell(`network ${name}`) : false,
+          isReachable: steadily(`carrier ${name}`, up.has(device)) ? checks.isWell(`network ${name}`) : false,
         })),
         others,
       };

@@ -108,6 +108,13 @@ describe('the listener of a node', () => {
     expect(await (await ask('/healthz')).json()).toEqual({ status: 'unwell', reasons: ['closed'] });
     figures.passed(pass());
     expect((await ask('/healthz')).status).toBe(200);
+    figures.stands({ healthy: false, vrrp: 'FAULT', vip: false });
+    expect(await (await ask('/healthz')).json()).toEqual({ status: 'unwell', reasons: ['unhealthy'] });
+    figures.stands({ healthy: true, vrrp: 'MASTER', vip: true });
+    expect((await ask('/healthz')).status).toBe(200);
+    const shown = await (await ask('/metrics')).text();
+    expect(shown).toContain('postern_agent_active 1\n');
+    expect(shown).toContain('postern_agent_active_changes_total 1\n');
   });
 
   test.each([

@@ -2,6 +2,8 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Snapshot } from '#contract/snapshot.ts';
 import type { ObservedPeer } from '#contract/wg.ts';
 import { version } from '../../package.json';
+import { isHolder } from '../health/neighbours.ts';
+import type { Standing } from '../health/standing.ts';
 import type { PassReport } from '../reconcile.ts';
 
 /** What this node tells Prometheus. No label names a device or a person. */
@@ -27,6 +29,9 @@ export function newFigures(now: () => Date) {
   const epoch = gauge('applied_epoch', 'The epoch in force; 0 while closed.');
   const revision = gauge('applied_revision', 'The revision in force; 0 while closed.');
   const failing = gauge('problem', 'Whether the last pass ended with a problem: 1 or 0.');
+  const healthy = gauge('healthy', 'Whether this node counts for devices: 1 or 0.');
+  const active = gauge('active', 'Whether this node holds the address that moves between nodes: 1 or 0.');
+  const moves = counter('active_changes_total', 'How often this node took or gave away the address that moves.');
   const reachable = gauge('master_reachable', 'Whether the channel to the master is open: 1 or 0.');
   const issued = gauge(
     'snapshot_issued_timestamp_seconds',
@@ -58,6 +63,8 @@ export function newFigures(now: () => Date) {
   addProcess(registry);
 
   let lastPass: PassReport | undefined;
+  let wasActive = false;
+  let isUnhealthy = false;
 
   /** Counters of a peer begin anew with its interface, and end with the peer. */
   const countTraffic = (next: readonly ObservedPeer[]) => {
@@ -87,10 +94,19 @@ export function newFigures(now: () => Date) {
     masterIs: (isReachable: boolean): void => reachable.set(isReachable ? 1 : 0),
     holds: (snapshot: Snapshot | undefined): void =>
       issued.set(snapshot === undefined ? 0 : Date.parse(snapshot.issuedAt) / 1000),
+    stands(standing: Pick<Standing, 'healthy' | 'vrrp' | 'vip'>): void {
+      isUnhealthy = !standing.healthy;
+      healthy.set(standing.healthy ? 1 : 0);
+      const isActive = isHolder(standing);
+      active.set(isActive ? 1 : 0);
+      if (isActive !== wasActive) moves.inc();
+      wasActive = isActive;
+    },
     /** Why the node is not well, by codes; empty when it is. */
-    unwell(): ('closed' | 'problem')[] {
+    unwell(): ('closed' | 'problem' | 'unhealthy')[] {
       if (lastPass?.applied === undefined) return ['closed'];
-      return lastPass.problem === undefined ? [] : ['problem'];
+      if (lastPass.problem !== undefined) return ['problem'];
+      return isUnhealthy ? ['unhealthy'] : [];
     },
   };
 }
