@@ -8,6 +8,7 @@ import { assemble, type Deps, type Master } from './master.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { agentRoutes } from './routes/agent.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { certificateRoute } from './routes/certificates.ts';
 import { codeRoutes } from './routes/codes.ts';
 import { ownDeviceRoutes } from './routes/device.ts';
 import { deviceRoutes } from './routes/devices.ts';
@@ -74,6 +75,7 @@ export function applicationOf(master: Master) {
     .use(outageRoutes(master))
     .use(settingsRoutes(master))
     .use(agentRoutes(master))
+    .use(certificateRoute(master))
     .use(witnessRoute(master))
     .use(statusRoute(master))
     .use(ownDeviceRoutes(master));

@@ -4,6 +4,7 @@ import { type Callers, callersOf } from './http/callers.ts';
 import type { FailureLog } from './http/errors.ts';
 import { type LimitSettings, type Limits, limitsOf } from './http/limits.ts';
 import { newTokenUses, type TokenUses } from './http/token-uses.ts';
+import type { Authority } from './keys/authority.ts';
 import type { SecretBox } from './keys/secret-box.ts';
 import type { SigningKeys } from './keys/working-keys.ts';
 import { type Metrics, newMetrics } from './metrics/registry.ts';
@@ -23,6 +24,8 @@ export type Deps = {
   /** From when to when the TLS certificate that is shown holds. */
   certificate: () => { notBefore: Date; notAfter: Date };
   releases: Releases;
+  /** Who vouches for names of the internal domain. */
+  authority: Authority;
   /** What closes secrets of webhooks, and what sends to them. */
   webhooks: { box: SecretBox; sender: Sender };
   limits: LimitSettings;

@@ -37,6 +37,7 @@ const bodyRoutes: [string, string, string | undefined][] = [
   ['POST', '/v1/node-codes', owner],
   ['POST', '/v1/node-enrolments', undefined],
   ['PUT', '/v1/agent/mesh', agent],
+  ['POST', '/v1/agent/certificate', agent],
   ['PUT', `/v1/enrolments/${ben.lease.id}`, ben.lease.token],
   ['POST', '/v1/agent/reports', agent],
   ['POST', '/v1/agent/witness', agent],

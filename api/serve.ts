@@ -18,9 +18,9 @@ import { masterPaths } from './state/layout.ts';
 import { liveCredentials } from './state/live.ts';
 import type { LoadedState } from './state/load.ts';
 import { superseded } from './store/lives.ts';
-import { furnishMesh } from './store/network-settings.ts';
+import { furnishAuthority, furnishMesh } from './store/network-settings.ts';
 import type { Store } from './store/open.ts';
-import { committedVersion, recordApiPlace } from './store/settings.ts';
+import { committedVersion, readSettings, recordApiPlace } from './store/settings.ts';
 import { receiversOf } from './webhooks/receivers.ts';
 import { senderOf } from './webhooks/send.ts';
 import { deliverWebhooks } from './webhooks/worker.ts';
@@ -166,7 +166,10 @@ export function serve(
   // Only now: who cannot listen has no business with the database.
   const figures = metrics === undefined ? undefined : serveMetrics(metrics, master.metrics);
   if (figures !== undefined) log.info({ metrics: figures.url }, `figures are at ${figures.url}metrics`);
-  if (superseded(state.store) === undefined) furnishMesh(state.store, new Date());
+  if (superseded(state.store) === undefined) {
+    furnishMesh(state.store, new Date());
+    makeAuthority(state).catch((err) => log.error({ err }, 'the authority for the internal domain could not be made'));
+  }
   keepApiPlace(state.store, { ...listen, port: server.port ?? listen.port }, node);
   const machines = letMachinesGo(master);
   const backups = keepBackups(stateDir, log);
@@ -194,6 +197,12 @@ export function serve(
       state.store.close();
     },
   };
+}
+
+/** An installation from before there was an authority gets one. */
+async function makeAuthority({ store, authority }: LoadedState): Promise<void> {
+  const { domain, authority: known } = readSettings(store);
+  if (known === null) furnishAuthority(store, domain, await authority.make(domain, new Date()), new Date());
 }
 
 /** Devices reach the API through the tunnel where it listens on every address: that of the tunnel comes and goes. */

@@ -3,10 +3,11 @@ import { Health } from '#contract/admin.ts';
 import { commonHeaders } from '../http/errors.ts';
 import { found } from '../http/refusal.ts';
 import type { Master } from '../master.ts';
+import { readSettings } from '../store/settings.ts';
 import { operation, text } from './documentation.ts';
 
 /** What anybody may fetch: it is needed before there is trust, and says nothing about the installation's people. */
-export function publicRoutes({ pulse, trust, releases }: Master) {
+export function publicRoutes({ store, pulse, trust, releases }: Master) {
   const file = (name: 'join.sh' | 'postern-client.js' | 'manifest.jws', type: string): Response =>
     new Response(found(releases.read(name)), { headers: { ...commonHeaders, 'content-type': type } });
 
@@ -22,6 +23,20 @@ export function publicRoutes({ pulse, trust, releases }: Master) {
         detail: operation('getTrust', 'The working keys and TLS keys, signed by the root key', {
           tag: 'Public',
           answer: text('application/jose', 'A compact JWS of type postern-trust+jws'),
+        }),
+      },
+    )
+    .get(
+      '/v1/authority',
+      () =>
+        new Response(found(readSettings(store).authority ?? undefined), {
+          headers: { ...commonHeaders, 'content-type': 'application/x-pem-file' },
+        }),
+      {
+        detail: operation('getAuthority', 'The certificate of the authority for names of the internal domain', {
+          tag: 'Public',
+          answer: text('application/x-pem-file', 'A certificate (PEM), held to that domain'),
+          problems: ['not-found'],
         }),
       },
     )

@@ -12,7 +12,7 @@ import { operation } from './documentation.ts';
 const about = { tag: 'Master', bearer: 'userToken' } as const;
 
 export function settingsRoutes(master: Master) {
-  const { store, now } = master;
+  const { store, authority, now } = master;
   const shown = ({ pool, mesh, advertMilliseconds, domain, upstreams, publicUrl }: StoredSettings): Settings => ({
     pool,
     vip: poolPlan(pool).vip,
@@ -37,9 +37,12 @@ export function settingsRoutes(master: Master) {
     )
     .patch(
       '/v1/settings',
-      ({ body, actor, request, set }) => {
+      async ({ body, actor, request, set }) => {
+        const { domain } = body;
+        const isMoved = domain !== undefined && domain !== readSettings(store).domain;
+        const made = isMoved ? { authority: await authority.make(domain, now()) } : {};
         expectMatch(request, etagOf(shown(readSettings(store))));
-        const settings = shown(granted(changeSettings(store, body, actor, now())));
+        const settings = shown(granted(changeSettings(store, { ...body, ...made }, actor, now())));
         return tagged({ request, set }, settings, etagOf(settings));
       },
       {

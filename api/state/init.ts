@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { codeFromBytes } from '#contract/code.ts';
 import type { KeyUse, TrustList, WorkingKey } from '#contract/trust.ts';
 import { firstDocument } from '../decisions/first-document.ts';
+import { authorityIn } from '../keys/authority.ts';
 import { sealKey } from '../keys/sealed.ts';
 import { signTrustList } from '../keys/signed.ts';
 import { makeCertificate, spkiHash } from '../keys/tls.ts';
 import { type KeyFile, makeKey, useKey } from '../keys/working-keys.ts';
 import { addApiToken } from '../store/api-tokens.ts';
 import { createStore } from '../store/open.ts';
-import { createSettings } from '../store/settings.ts';
+import { createSettings, usualDomain } from '../store/settings.ts';
 import { addUser } from '../store/users.ts';
 import { syncFolder, writeDurably } from './files.ts';
 import { type MasterPaths, masterPaths } from './layout.ts';
@@ -62,7 +63,8 @@ export async function initialise(
     // Loaded here alone: a master that only serves needs none of it.
     const { backupRecipient } = await import('../keys/backup-key.ts');
     writeDurably(draft.backupRecipient, `${await backupRecipient(recoveryPassphrase)}\n`);
-    const ownerToken = makeDatabase(draft, options, now);
+    const authority = await authorityIn(draft.keys).make(usualDomain, now);
+    const ownerToken = makeDatabase(draft, options, authority, now);
     for (const folder of [draft.keys, draft.tls, draft.root]) syncFolder(folder);
     announce({ created: true, ownerToken, recoveryPassphrase, rootThumbprint: await rootThumbprint(trust) });
     renameSync(draft.root, final.root);
@@ -107,11 +109,16 @@ async function makeKeys(paths: MasterPaths, passphrase: string, now: Date): Prom
   return trust;
 }
 
-function makeDatabase(paths: MasterPaths, { owner, tls, stateDir, ...first }: InitOptions, now: Date): string {
+function makeDatabase(
+  paths: MasterPaths,
+  { owner, tls, stateDir, ...first }: InitOptions,
+  authority: string,
+  now: Date,
+): string {
   const store = createStore(paths.database);
   try {
     return store.write(() => {
-      createSettings(store, { ...first, document: firstDocument }, now);
+      createSettings(store, { ...first, document: firstDocument, authority }, now);
       const added = addUser(store, { email: owner, role: 'admin', permission: 'owner' }, 'setup', now);
       if (!added.ok) throw new Error(`the first owner could not be made: ${added.reason}`);
       return addApiToken(store, added.value.id, now);

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { type Authority, authorityIn } from '../keys/authority.ts';
 import { type SecretBox, secretBoxOf } from '../keys/secret-box.ts';
 import { openStore, type Store, type StoreOptions } from '../store/open.ts';
 import { readSettings } from '../store/settings.ts';
@@ -8,7 +9,7 @@ import { masterPaths } from './layout.ts';
 import { type Releases, releasesIn } from './release.ts';
 import { secretKey } from './secret-key.ts';
 
-export type LoadedState = Credentials & { store: Store; releases: Releases; box: SecretBox };
+export type LoadedState = Credentials & { store: Store; releases: Releases; box: SecretBox; authority: Authority };
 
 /**
  * Opens the master's state and checks that its parts belong together.
@@ -22,5 +23,11 @@ export async function loadState(stateDir: string, options: StoreOptions = {}): P
   const credentials = await loadCredentials(paths);
   const store = openStore(paths.database, options);
   readSettings(store);
-  return { ...credentials, store, releases: releasesIn(paths.releases), box: secretBoxOf(secretKey(paths.secretsKey)) };
+  return {
+    ...credentials,
+    store,
+    releases: releasesIn(paths.releases),
+    box: secretBoxOf(secretKey(paths.secretsKey)),
+    authority: authorityIn(paths.keys),
+  };
 }

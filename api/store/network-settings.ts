@@ -17,7 +17,21 @@ export function furnishMesh(store: Store, now: Date): void {
   });
 }
 
-export function changeSettings(store: Store, change: SettingsChange, actor: string, now: Date): Result<Settings> {
+/** Keeps the certificate of the authority for this domain, unless it has one, or is the domain no longer. */
+export function furnishAuthority(store: Store, domain: string, authority: string, now: Date): void {
+  store.write(() => {
+    const known = readSettings(store);
+    if (known.authority === null && known.domain === domain) put(store, { authority }, 'postern', now);
+  });
+}
+
+/** With another domain comes the certificate of another authority, which was made for it. */
+export function changeSettings(
+  store: Store,
+  change: SettingsChange & { authority?: string },
+  actor: string,
+  now: Date,
+): Result<Settings> {
   return store.write((): Result<Settings> => {
     const { mesh } = change;
     const { pool } = readSettings(store);
@@ -28,9 +42,9 @@ export function changeSettings(store: Store, change: SettingsChange, actor: stri
   });
 }
 
-function put(store: Store, change: SettingsChange, actor: string, now: Date): void {
+function put(store: Store, change: SettingsChange & { authority?: string }, actor: string, now: Date): void {
   const before = readSettings(store);
-  const fields = ['domain', 'upstreams', 'advertMilliseconds', 'mesh'] as const;
+  const fields = ['domain', 'upstreams', 'advertMilliseconds', 'mesh', 'authority'] as const;
   const changed = fields.filter(
     (field) => change[field] !== undefined && JSON.stringify(change[field]) !== JSON.stringify(before[field]),
   );
@@ -40,22 +54,26 @@ function put(store: Store, change: SettingsChange, actor: string, now: Date): vo
     upstreams = before.upstreams,
     advertMilliseconds: advert = before.advertMilliseconds,
     mesh = before.mesh,
+    authority = before.authority,
   } = change;
   const { revision } = raiseRevision(store, now);
   store.db
     .query(
-      'UPDATE settings SET domain = $domain, upstreams = $upstreams, advert_ms = $advert, mesh = $mesh WHERE id = 1',
+      `UPDATE settings SET domain = $domain, upstreams = $upstreams, advert_ms = $advert, mesh = $mesh,
+         authority = $authority
+       WHERE id = 1`,
     )
-    .run({ domain, upstreams: JSON.stringify(upstreams), advert, mesh });
+    .run({ domain, upstreams: JSON.stringify(upstreams), advert, mesh, authority });
   refreshBundles(store, 'all', revision, now);
+  const told = changed.filter((field) => field !== 'authority');
   const pick = (settings: Partial<Settings>) =>
-    Object.fromEntries(changed.map((field) => [field, settings[field] ?? null]));
-  audit(store, now, {
-    actor,
-    act: 'settings.change',
-    subject: 'settings',
-    detail: { ...pick(change as Partial<Settings>), was: pick(before) },
-  });
+    Object.fromEntries(told.map((field) => [field, settings[field] ?? null]));
+  const detail = {
+    ...pick(change as Partial<Settings>),
+    was: pick(before),
+    ...(changed.includes('authority') ? { newAuthority: true } : {}),
+  };
+  audit(store, now, { actor, act: 'settings.change', subject: 'settings', detail });
 }
 
 function networksOf(store: Store): Cidr[] {

@@ -108,7 +108,11 @@ export type FirstSettings = {
   document: string;
   mesh?: string;
   upstreams?: readonly string[];
+  authority?: string;
 };
+
+/** The internal domain, until an admin says another. */
+export const usualDomain = 'corp.internal';
 
 /** A subnet for the mesh that overlaps none of these. */
 export function freeMesh(taken: readonly string[]): string {
@@ -119,13 +123,13 @@ export function freeMesh(taken: readonly string[]): string {
 
 /** The first settings and policy of a new database, in epoch 1. Its first user makes revision 1. */
 export function createSettings(store: Store, { document, ...first }: FirstSettings, now: Date): void {
-  const { pool, publicUrl, mesh = freeMesh([pool]), upstreams = [] } = first;
+  const { pool, publicUrl, mesh = freeMesh([pool]), upstreams = [], authority = null } = first;
   store.db
     .query(
-      `INSERT INTO settings (id, epoch, revision, revised_at, pool, public_url, mesh, upstreams)
-       VALUES (1, 1, 0, $now, $pool, $publicUrl, $mesh, $upstreams)`,
+      `INSERT INTO settings (id, epoch, revision, revised_at, pool, public_url, mesh, upstreams, authority)
+       VALUES (1, 1, 0, $now, $pool, $publicUrl, $mesh, $upstreams, $authority)`,
     )
-    .run({ now: now.toISOString(), pool, publicUrl, mesh, upstreams: JSON.stringify(upstreams) });
+    .run({ now: now.toISOString(), pool, publicUrl, mesh, upstreams: JSON.stringify(upstreams), authority });
   insertDocument(store, { revision: 1, document, actor: 'setup', note: null }, now);
 }
 

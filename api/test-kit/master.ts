@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import type { IssuedCode, NodeResource, Permission, User } from '#contract/admin.ts';
 import type { EnrolmentLease, EnrolmentResult, TokenAnswer } from '#contract/enrolment.ts';
@@ -5,6 +8,7 @@ import { TrustList } from '#contract/trust.ts';
 import { applicationOf } from '../app.ts';
 import { firstDocument } from '../decisions/first-document.ts';
 import { defaultLimits, type LimitSettings } from '../http/limits.ts';
+import { type Authority, authorityIn } from '../keys/authority.ts';
 import { secretBoxOf } from '../keys/secret-box.ts';
 import { signTrustList } from '../keys/signed.ts';
 import { makeKey, useKey, type WorkingKeyPair } from '../keys/working-keys.ts';
@@ -17,6 +21,20 @@ import { createSettings } from '../store/settings.ts';
 import { addUser } from '../store/users.ts';
 import { type Sender, senderOf } from '../webhooks/send.ts';
 import { assertion, type Credential, credential, wireguardKey } from './keys.ts';
+
+/** Keys in a folder that is made when one is. */
+const lazyAuthority: Authority = (() => {
+  let made: Authority | undefined;
+  const here = () => {
+    if (made === undefined) {
+      const folder = mkdtempSync(join(tmpdir(), 'postern-authority-'));
+      process.once('exit', () => rmSync(folder, { recursive: true }));
+      made = authorityIn(folder);
+    }
+    return made;
+  };
+  return { make: (...words) => here().make(...words), certify: (...words) => here().certify(...words) };
+})();
 
 export type TestMaster = Awaited<ReturnType<typeof testMaster>>;
 
@@ -67,6 +85,7 @@ export async function testMaster(
     keys,
     trust: { jws: await trustOf(keys, notAfter), rootThumbprint: 'R'.repeat(43) },
     certificate: () => certificate,
+    authority: lazyAuthority,
     releases,
     webhooks: { box: secretBoxOf(new Uint8Array(32)), sender },
     limits: { ...defaultLimits, slowDownMilliseconds: 0, ...options.limits },
