@@ -29,6 +29,7 @@ export function renderPeerSteps(steps: readonly PeerStep[]): string {
           `public_key=${toHex(step.publicKey)}`,
           'replace_allowed_ips=true',
           ...step.allowedIps.map((cidr) => `allowed_ip=${cidr}`),
+          ...(step.endpoint === undefined ? [] : [`endpoint=${step.endpoint}`]),
           ...(step.keepalive === undefined ? [] : [`persistent_keepalive_interval=${step.keepalive}`]),
         ],
   );

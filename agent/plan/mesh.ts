@@ -1,4 +1,5 @@
-import type { Cidr, InterfaceName } from '#contract/network.ts';
+import { isIP } from 'node:net';
+import type { Cidr, Endpoint, InterfaceName } from '#contract/network.ts';
 import type { Snapshot } from '#contract/snapshot.ts';
 import { addressInMesh, type MeshPeer, desiredMesh as meshOf } from '#policies/desired/mesh.ts';
 import type { World } from '#policies/meaning/world.ts';
@@ -56,7 +57,13 @@ export function planMesh(
   const on = own.interface;
   if (mesh === undefined && tunnel !== undefined && observed.link?.publicKey === own.publicKey)
     return { narrow: [{ kind: 'remove-interface', on }], widen: [], routes: [] };
-  const wanted = mesh?.peers.map(({ publicKey, allowedIps }) => ({ publicKey, allowedIps, keepalive })) ?? [];
+  const wanted = (mesh?.peers ?? []).map(({ publicKey, allowedIps, endpoints: [first] }) => ({
+    publicKey,
+    allowedIps,
+    keepalive,
+    // A name is looked up later, where nothing waits for it.
+    ...(first !== undefined && isLiteral(first) ? { endpoint: first } : {}),
+  }));
   const { narrow, widen } = planPeers(on, observed.peers, wanted);
   if (mesh === undefined) return { narrow, widen, routes: [] };
   return {
@@ -71,4 +78,8 @@ export function planMesh(
         .map((cidr): RouteStep => ({ kind: 'add-route', on, cidr })),
     ],
   };
+}
+
+function isLiteral(endpoint: Endpoint): boolean {
+  return isIP(endpoint.slice(0, endpoint.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')) !== 0;
 }

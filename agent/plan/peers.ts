@@ -1,22 +1,29 @@
 import type { PublicKey } from '#contract/key.ts';
-import type { Cidr, InterfaceName } from '#contract/network.ts';
+import type { Cidr, Endpoint, InterfaceName } from '#contract/network.ts';
 import type { Peer } from '#policies/desired/peers.ts';
 
 /** `keepalive` in seconds, 0 for none; absent: whatever it is stays. `on` names the interface. */
 export type PeerStep =
   | { kind: 'remove-peer'; on: InterfaceName; publicKey: PublicKey }
-  | { kind: 'set-peer'; on: InterfaceName; publicKey: PublicKey; allowedIps: readonly Cidr[]; keepalive?: number };
+  | {
+      kind: 'set-peer';
+      on: InterfaceName;
+      publicKey: PublicKey;
+      allowedIps: readonly Cidr[];
+      keepalive?: number;
+      endpoint?: Endpoint;
+    };
 
-/** `keepalive` as in a step; of an observed peer, what it is. */
-export type PlannedPeer = Peer & { keepalive?: number };
+/** `keepalive` as in a step; of an observed peer, what it is. `endpoint`: where a new peer is called first. */
+export type PlannedPeer = Peer & { keepalive?: number; endpoint?: Endpoint };
 
 /**
  * The steps that turn the observed peers of an interface into the desired ones, in two halves: after `narrow` nobody has
  * an address that is not theirs any more, and `widen` gives what is new. A plan cut short has revoked before it has
  * admitted.
  *
- * Endpoints are absent: a node learns those of devices from handshakes, and writing one back undoes roaming; for other
- * nodes see `calls.ts`.
+ * Endpoints are given to new peers alone: a node learns those of devices from handshakes, and writing one back undoes
+ * roaming; where other nodes are called later, see `calls.ts`.
  */
 export function planPeers(
   on: InterfaceName,
@@ -41,6 +48,9 @@ export function planPeers(
         (keepalive !== undefined && keepalive !== present.keepalive)
       );
     })
-    .map((peer): PeerStep => ({ kind: 'set-peer', on, ...peer }));
+    .map(({ endpoint, ...peer }): PeerStep => {
+      const isNew = !observedByKey.has(peer.publicKey);
+      return { kind: 'set-peer', on, ...peer, ...(isNew && endpoint !== undefined ? { endpoint } : {}) };
+    });
   return { narrow, widen };
 }

@@ -72,7 +72,11 @@ export function openNodeSystem({ run, tunnel, mesh, journal: path }: NodeSystemO
         observeForwarding([...own, ...devices, ...known.keys()]),
         readPicksUpFlows(),
       ]);
-      const keepalive = (peer: ObservedPeer) => ({ ...peer, keepalive: peer.persistentKeepaliveSeconds });
+      const keepalive = ({ publicKey, allowedIps, persistentKeepaliveSeconds }: ObservedPeer) => ({
+        publicKey,
+        allowedIps,
+        keepalive: persistentKeepaliveSeconds,
+      });
       return {
         node: {
           firewall,

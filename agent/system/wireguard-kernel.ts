@@ -23,9 +23,10 @@ export function kernelDriver(run: RunCommand, name: InterfaceName, keyFile: stri
 
 function argumentsOf(step: PeerStep): readonly string[] {
   if (step.kind === 'remove-peer') return ['peer', step.publicKey, 'remove'];
-  const { publicKey, allowedIps, keepalive } = step;
+  const { publicKey, allowedIps, keepalive, endpoint } = step;
   return [
     ...['peer', publicKey, 'allowed-ips', allowedIps.join(',')],
+    ...(endpoint === undefined ? [] : ['endpoint', endpoint]),
     ...(keepalive === undefined ? [] : ['persistent-keepalive', String(keepalive)]),
   ];
 }
