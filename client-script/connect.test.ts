@@ -58,6 +58,8 @@ function interfaceWith(latestHandshake: number): { platform: Platform; did: stri
     localRoutes: async () => [],
     changePeers: async (_, steps) => void did.push(...steps.map(describe)),
     changeRoutes: async (_, steps) => void did.push(...steps.map(({ kind, cidr }) => `${kind} ${cidr}`)),
+    counters: () => undefined,
+    watchNetwork: () => false,
     identifyProcess: async () => undefined,
   };
   return { platform, did };

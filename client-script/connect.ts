@@ -1,12 +1,23 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Bundle } from '#contract/bundle.ts';
 import type { Name } from '#contract/name.ts';
+import type { ProbeAnswer } from '#contract/probe.ts';
+import type { ObservedPeer } from '#contract/wg.ts';
+import { chooseNode, type NodeView } from './failover/choose.ts';
+import { ownersOf, type Standing, startingNode } from './failover/owners.ts';
 import { ClientFailure, messageOf } from './failure.ts';
 import { CommandError } from './platform/command.ts';
 import type { Platform } from './platform/platform.ts';
 import { openProber, type Prober } from './probe.ts';
 import type { StateFiles } from './state-files.ts';
-import { type DesiredTunnel, desiredTunnel, interfaceName, tunnelMtu } from './tunnel.ts';
+import {
+  type DesiredPeer,
+  type DesiredTunnel,
+  desiredPeers,
+  desiredTunnel,
+  interfaceName,
+  tunnelMtu,
+} from './tunnel.ts';
 import { planTunnel, retryPeer } from './tunnel-plan.ts';
 
 /** A first handshake on any usual path takes less; after that a lost one is not waited for but made anew. */
@@ -14,8 +25,11 @@ const handshakeLimitMs = 500;
 const connectLimitMs = 10_000;
 /** Questions go out this often; an answer counts however late it comes, for a path may be slow. */
 const askIntervalMs = 60;
+/** When one node has answered, this much is left to the others, so that the best is known. */
+const othersLimitMs = 60;
 
 export type Proof = {
+  /** The node that has this device's packets now. */
   node: Name;
   /** From the moment the peers were set to the first handshake. */
   handshakeMs: number;
@@ -52,13 +66,13 @@ export async function raiseLink(platform: Platform, files: StateFiles, bundle: B
 }
 
 /** The tunnel that this machine should have now. */
-export async function desire(platform: Platform, bundle: Bundle, reached: ReadonlySet<Name>): Promise<DesiredTunnel> {
-  return desiredTunnel(bundle, reached, await platform.localRoutes(interfaceName));
+export async function desire(platform: Platform, bundle: Bundle, standing: Standing): Promise<DesiredTunnel> {
+  return desiredTunnel(bundle, ownersOf(bundle, standing), await platform.localRoutes(interfaceName));
 }
 
 /**
- * Adds the nodes that know this device as peers, waits for the first to answer from inside the tunnel, and only then
- * sets the routes to the networks.
+ * Adds the nodes that know this device as peers, waits for the first to answer from inside the tunnel, chooses the best of
+ * those that answer, and only then sets the routes to the networks.
  *
  * @throws ClientFailure unreachable when none answers; the interface and its peers stay, and the watcher goes on.
  */
@@ -68,12 +82,9 @@ export async function connectTo(
   names: ReadonlySet<Name>,
   limitMs: number = connectLimitMs,
 ): Promise<Proof> {
-  const tunnel = await desire(
-    platform,
-    { ...bundle, nodes: bundle.nodes.filter(({ name }) => names.has(name)) },
-    names,
-  );
   const nodes = bundle.nodes.filter(({ name }) => names.has(name));
+  const within = { ...bundle, nodes };
+  const tunnel = await desire(platform, within, { current: startingNode(within, names), views: [] });
   const observed = await platform.observe(interfaceName);
   const plan = planTunnel(observed ?? { peers: [], routes: [] }, tunnel);
   const prober = await openProber(bundle.address);
@@ -85,12 +96,17 @@ export async function connectTo(
       interfaceName,
       plan.routes.filter(({ cidr }) => toNodes.has(cidr)),
     );
-    const proof = await firstAnswer(platform, prober, tunnel, nodes, start, limitMs);
+    const { answers, ...first } = await firstAnswers(platform, prober, tunnel, nodes, start, limitMs);
+    const views = viewsOf(nodes, answers);
+    const { node = first.node } = chooseNode(undefined, views, { now: 0, epoch: bundle.epoch });
+    const settled = { peers: desiredPeers(within, ownersOf(within, { current: node, views })), routes: [] };
+    const set = { peers: tunnel.peers.map(asIfObserved), routes: [] };
+    await platform.changePeers(interfaceName, planTunnel(set, settled).peers);
     await platform.changeRoutes(
       interfaceName,
       plan.routes.filter(({ cidr }) => !toNodes.has(cidr)),
     );
-    return proof;
+    return { ...first, node };
   } catch (error) {
     if (error instanceof CommandError) throw changeFailed(error);
     throw error;
@@ -99,32 +115,58 @@ export async function connectTo(
   }
 }
 
-async function firstAnswer(
+function viewsOf(nodes: Bundle['nodes'], answers: ReadonlyMap<Name, ProbeAnswer>): readonly NodeView[] {
+  return nodes.map(({ name, priority }) => {
+    const answer = answers.get(name);
+    return { name, priority, isSilent: false, ...(answer && { answer }) };
+  });
+}
+
+/** What was set is there: looking again would cost more than it tells. */
+function asIfObserved({ publicKey, allowedIps, persistentKeepaliveSeconds }: DesiredPeer): ObservedPeer {
+  const nothing = { endpoint: undefined, latestHandshake: 0, receivedBytes: 0, sentBytes: 0 };
+  return { ...nothing, publicKey, allowedIps: [...allowedIps], persistentKeepaliveSeconds };
+}
+
+type First = Proof & { answers: ReadonlyMap<Name, ProbeAnswer> };
+
+async function firstAnswers(
   platform: Platform,
   prober: Prober,
   tunnel: DesiredTunnel,
   nodes: Bundle['nodes'],
   start: number,
   limitMs: number,
-): Promise<Proof> {
+): Promise<First> {
   let attemptAt = start;
   let attempt = 0;
   let handshakeMs: number | undefined;
-  let first: { node: Name; answeredAt: number } | undefined;
+  let first: { node: Name; answeredAt: number; rttMs: number } | undefined;
+  const answers = new Map<Name, ProbeAnswer>();
   let wake = () => {};
+  let wakeForAll = () => {};
   const answered = new Promise<void>((resolve) => {
     wake = resolve;
   });
+  const allAnswered = new Promise<void>((resolve) => {
+    wakeForAll = resolve;
+  });
   while (performance.now() - start < limitMs) {
     for (const { name, tunnelAddress } of nodes) {
-      prober.ask(tunnelAddress, limitMs).then((answer) => {
-        if (answer === undefined || first !== undefined) return;
-        first = { node: name, answeredAt: performance.now() };
+      prober.ask(tunnelAddress, limitMs).then((heard) => {
+        if (heard === undefined) return;
+        answers.set(name, heard.answer);
+        first ??= { node: name, answeredAt: performance.now(), rttMs: heard.rttMs };
         wake();
+        if (answers.size === nodes.length) wakeForAll();
       });
     }
     await Promise.race([answered, pause(askIntervalMs)]);
-    if (first !== undefined) return { ...first, handshakeMs: handshakeMs ?? first.answeredAt - start };
+    if (first !== undefined) {
+      const { node, answeredAt, rttMs } = first;
+      await Promise.race([allAnswered, pause(Math.max(othersLimitMs, 2 * rttMs))]);
+      return { node, answeredAt, handshakeMs: handshakeMs ?? answeredAt - start, answers };
+    }
     const silent = await peersWithoutHandshake(platform, tunnel);
     if (silent.length < tunnel.peers.length) handshakeMs ??= performance.now() - start;
     if (silent.length > 0 && performance.now() - attemptAt >= handshakeLimitMs) {

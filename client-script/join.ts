@@ -13,7 +13,7 @@ import type { Platform } from './platform/platform.ts';
 import { ProcessFile } from './process-file.ts';
 import type { Progress } from './progress.ts';
 import type { DeviceKeys, Membership, StateFiles } from './state-files.ts';
-import { desiredTunnel, interfaceName, type RefusedRoute } from './tunnel.ts';
+import { interfaceName, type LocalRoute, type RefusedRoute, refusedRoutes } from './tunnel.ts';
 import { up } from './up-down.ts';
 
 export type JoinRequest = { master: URL; root: Thumbprint; name: string | undefined; code: CodeSource };
@@ -195,19 +195,20 @@ async function prove(
 ): Promise<Proof> {
   const names = appliedBy.length > 0 ? appliedBy : pending.length > 0 ? pending : bundle.nodes.map(({ name }) => name);
   try {
-    return await connectTo(doing.platform, bundle, new Set(names));
+    const proof = await connectTo(doing.platform, bundle, new Set(names));
+    await doing.files.saveActive({ node: proof.node, since: new Date(doing.now()).toISOString() });
+    return proof;
   } finally {
     await doing.startWatcher();
   }
 }
 
-function summary(bundle: Bundle, localRoutes: Parameters<typeof desiredTunnel>[2]) {
-  const { refused } = desiredTunnel(bundle, new Set(), localRoutes);
+function summary(bundle: Bundle, localRoutes: readonly LocalRoute[]) {
   return {
     deviceName: bundle.deviceName,
     address: bundle.address,
     networks: bundle.networks,
-    refused,
+    refused: refusedRoutes(bundle, localRoutes),
     pending: [] as readonly Name[],
   };
 }

@@ -31,7 +31,7 @@ describe('a silent node', () => {
     ['that never spoke is made anew', seen('never'), newMemory, ['remove-peer', 'set-peer']],
     ['with a live session is left alone', seen(100), newMemory, []],
     ['with a dead session is tried at its next endpoint', seen(200), newMemory, ['set-peer']],
-    ['that was moved just now is given time', seen(200), { attempt: 1, triedAt: 495_000 }, []],
+    ['that was moved just now is given time', seen(200), { ...newMemory, attempt: 1, triedAt: 495_000 }, []],
     ['that is no peer at all is left to the plan', undefined, newMemory, []],
     ['from which nothing came since the last look is made anew', seen(100), silent(1, 0), ['remove-peer', 'set-peer']],
     ['from which something came is left alone', seen(100), silent(1, -1), []],

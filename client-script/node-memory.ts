@@ -2,6 +2,8 @@ import type { Endpoint } from '#contract/network.ts';
 import type { ProbeAnswer } from '#contract/probe.ts';
 import { compareVersions, type Version } from '#contract/snapshot.ts';
 import type { ObservedPeer } from '#contract/wg.ts';
+import { smooth } from './failover/round-trip.ts';
+import type { Answered } from './probe.ts';
 import type { DesiredPeer } from './tunnel.ts';
 import { type PeerStep, retryPeer, setPeer } from './tunnel-plan.ts';
 
@@ -13,14 +15,20 @@ const endpointPatienceMs = 20_000;
 const renewalPatienceMs = 10_000;
 /** A node whose bundle turned out not to be newer is asked for it again after this. */
 const refetchPatienceMs = 60_000;
+/** A node's list of keys that was not taken is asked for again after this. */
+const keysPatienceMs = 10_000;
 
 /** What the watcher remembers of a node. Times are those of the monotonic clock, in milliseconds. */
 export type NodeMemory = {
   attempt: number;
   triedAt: number;
   answeredAt?: number;
-  rttMs?: number;
+  /** Smoothed. */
+  roundTripMs?: number;
+  /** The last one, of a node that is not silent. */
   answer?: ProbeAnswer;
+  /** It was asked several times, and none was answered in time. */
+  isSilent: boolean;
   /** In how many looks in a row the node was silent, and what had come from it by the first of them. */
   silence?: { looks: number; receivedBytes: number };
   /** When its list of keys was last asked for. */
@@ -29,7 +37,7 @@ export type NodeMemory = {
   vain?: { version: Version; at: number };
 };
 
-export const newMemory: NodeMemory = { attempt: 0, triedAt: Number.NEGATIVE_INFINITY };
+export const newMemory: NodeMemory = { attempt: 0, triedAt: Number.NEGATIVE_INFINITY, isSilent: false };
 
 export function endpointFor(peer: DesiredPeer, { attempt }: NodeMemory): Endpoint | undefined {
   return peer.endpoints[attempt % Math.max(1, peer.endpoints.length)];
@@ -58,7 +66,7 @@ export function repairSilent(
   const next = { ...tried, attempt: memory.attempt + 1 };
 
   if (observed.latestHandshake === 0) return { steps: retryPeer(peer, endpointFor(peer, next)), memory: next };
-  if (clock.unixSeconds - observed.latestHandshake > sessionLifeSeconds) {
+  if (isSessionDead(observed, clock.unixSeconds)) {
     if (waitedMs < endpointPatienceMs) return { steps: [], memory: { ...memory, silence } };
     return { steps: [setPeer(peer, endpointFor(peer, next))], memory: next };
   }
@@ -66,9 +74,41 @@ export function repairSilent(
   return { steps: retryPeer(peer, endpoint ?? endpointFor(peer, memory)), memory: tried };
 }
 
+/** Whether a session was there and is no more. WireGuard may wait seconds until it makes another. */
+export function isSessionDead({ latestHandshake }: ObservedPeer, unixSeconds: number): boolean {
+  return latestHandshake !== 0 && unixSeconds - latestHandshake > sessionLifeSeconds;
+}
+
 /** A first silence is looked into soon: it may be a lost packet, or a node that is not what it was. */
 export function isFreshSilence({ silence }: NodeMemory): boolean {
   return silence?.looks === 1;
+}
+
+export function afterAnswer(
+  { silence: _, ...before }: NodeMemory,
+  { answer, rttMs }: Answered,
+  now: number,
+): NodeMemory {
+  return {
+    ...before,
+    ...{ answer, isSilent: false, answeredAt: now },
+    roundTripMs: smooth(before.roundTripMs, rttMs),
+  };
+}
+
+export function afterSilence({ answer: _, ...before }: NodeMemory): NodeMemory {
+  return { ...before, isSilent: true };
+}
+
+/** Whether the node is another than before for who chooses among nodes. */
+export function isChanged(before: NodeMemory, after: NodeMemory): boolean {
+  return before.isSilent !== after.isSilent || standing(before) !== standing(after);
+}
+
+function standing({ answer }: NodeMemory): string {
+  if (answer === undefined) return '';
+  const { epoch, healthy, vrrp, vip, draining, unreachable } = answer;
+  return JSON.stringify([epoch, healthy, vrrp, vip, draining, unreachable]);
 }
 
 /** Whether the node says that it has a bundle newer than ours, and has not just given us one that was not. */
@@ -81,6 +121,12 @@ export function offersNewer(have: Version, memory: NodeMemory, monotonicMs: numb
   return (
     vain === undefined || compareVersions(vain.version, offered) !== 0 || monotonicMs - vain.at >= refetchPatienceMs
   );
+}
+
+/** Whether the node says that it has a newer list of keys, and was not asked for it just now. */
+export function offersKeys(have: number, { answer, keysTriedAt }: NodeMemory, monotonicMs: number): boolean {
+  if ((answer?.trustVersion ?? 0) <= have) return false;
+  return monotonicMs - (keysTriedAt ?? Number.NEGATIVE_INFINITY) >= keysPatienceMs;
 }
 
 export function offeredVersion({ epoch, bundleRevision }: ProbeAnswer): Version {

@@ -53,9 +53,12 @@ export class ProcessFile {
   async stop(): Promise<void> {
     const pid = await this.running();
     if (pid !== undefined) {
+      const identity = await this.platform.identifyProcess(pid);
+      // Its file is gone before it is.
+      const isThere = async () => (await this.platform.identifyProcess(pid)) === identity;
       signal(pid, 'SIGTERM');
-      for (let waitedMs = 0; (await this.running()) === pid && waitedMs < 3_000; waitedMs += 20) await pause(20);
-      if ((await this.running()) === pid) signal(pid, 'SIGKILL');
+      for (let waitedMs = 0; (await isThere()) && waitedMs < 3_000; waitedMs += 20) await pause(20);
+      if (await isThere()) signal(pid, 'SIGKILL');
     }
     await rm(this.files.pidFile, { force: true });
   }

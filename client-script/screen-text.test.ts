@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { ownersOf } from './failover/owners.ts';
 import { bundleWith, node, publicKeyOf } from './fixture/authority.ts';
 import { joinText } from './screen-text.ts';
 import { desiredTunnel } from './tunnel.ts';
@@ -14,7 +15,7 @@ test('places of one name are told apart: each has its own way, or its own reason
     ],
   });
   const local = { cidr: '172.19.7.0/24', device: 'eth0', isConnected: true };
-  const { peers, routes, refused } = desiredTunnel(bundle, new Set(['n1']), [local]);
+  const { peers, routes, refused } = desiredTunnel(bundle, ownersOf(bundle, { current: 'n1', views: [] }), [local]);
   expect(routes).toEqual(['10.91.64.2/32', '10.91.127.254/32', '172.19.200.7/32']);
   expect(peers[0]?.allowedIps).toEqual(['10.91.64.2/32', '10.91.127.254/32', '172.19.6.0/23', '172.19.200.7/32']);
   const { networks, deviceName, address } = bundle;

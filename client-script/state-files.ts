@@ -3,7 +3,8 @@ import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { Thumbprint } from '#contract/key.ts';
-import { DisplayName, Id, Name } from '#contract/name.ts';
+import { DisplayName, Id, Name, Timestamp } from '#contract/name.ts';
+import { Outage, SwitchCause } from '#contract/outage.ts';
 import { ClientFailure, messageOf } from './failure.ts';
 import { CredentialKey, makeCredentialKey, makeWireguardKey, type WireguardKey, wireguardPublicKey } from './keys.ts';
 
@@ -18,6 +19,14 @@ export const Membership = v.object({
   reached: v.array(Name),
 });
 export type Membership = v.InferOutput<typeof Membership>;
+
+/** The node that has this device's packets, since when, and why it was changed to where it was. */
+export const ActiveNode = v.object({ node: Name, since: Timestamp, cause: v.exactOptional(SwitchCause) });
+export type ActiveNode = v.InferOutput<typeof ActiveNode>;
+
+/** What this device saw of failing nodes, the oldest first; the last `untold` of them no node has been told yet. */
+export const OutageRecord = v.object({ outages: v.array(Outage), untold: v.number() });
+export type OutageRecord = v.InferOutput<typeof OutageRecord>;
 
 export type DeviceKeys = { wireguard: WireguardKey; credential: CredentialKey };
 
@@ -99,19 +108,30 @@ export class StateFiles {
     return this.read('trust.next.jws');
   }
 
-  /** What the watcher last saw; undefined when there is none or it cannot be read, for it is only a report. */
-  async report<T>(schema: v.GenericSchema<unknown, T>): Promise<T | undefined> {
-    try {
-      return await this.readJson('status.json', schema);
-    } catch (error) {
-      if (error instanceof ClientFailure && error.code === 'state-corrupt') return undefined;
-      throw error;
-    }
+  /** What the watcher last saw. */
+  report<T>(schema: v.GenericSchema<unknown, T>): Promise<T | undefined> {
+    return this.readLoosely('status.json', schema);
   }
 
   /** Written every few seconds, so it is not worth a disk's wear to have it survive a power cut. */
   saveReport(report: unknown): Promise<void> {
     return this.write('status.json', `${JSON.stringify(report)}\n`, { isLasting: false });
+  }
+
+  active(): Promise<ActiveNode | undefined> {
+    return this.readLoosely('active.json', ActiveNode);
+  }
+
+  saveActive(active: ActiveNode): Promise<void> {
+    return this.write('active.json', `${JSON.stringify(active)}\n`, { isLasting: false });
+  }
+
+  async outages(): Promise<OutageRecord> {
+    return (await this.readLoosely('outages.json', OutageRecord)) ?? { outages: [], untold: 0 };
+  }
+
+  saveOutages(record: OutageRecord): Promise<void> {
+    return this.write('outages.json', `${JSON.stringify(record)}\n`);
   }
 
   /** Removes all of it, keys included. */
@@ -155,6 +175,16 @@ export class StateFiles {
       return v.parse(schema, JSON.parse(text));
     } catch (cause) {
       throw corrupt(join(this.directory, name), cause);
+    }
+  }
+
+  /** Of a file that only tells what was: undefined when it cannot be understood. */
+  private async readLoosely<T>(name: string, schema: v.GenericSchema<unknown, T>): Promise<T | undefined> {
+    try {
+      return await this.readJson(name, schema);
+    } catch (error) {
+      if (error instanceof ClientFailure && error.code === 'state-corrupt') return undefined;
+      throw error;
     }
   }
 

@@ -1,11 +1,12 @@
 import type { Bundle } from '#contract/bundle.ts';
+import type { Outage } from '#contract/outage.ts';
+import type { VrrpState } from '#contract/probe.ts';
 import type { ObservedPeer } from '#contract/wg.ts';
-import { desire } from './connect.ts';
 import { loadJoined } from './membership.ts';
 import type { Platform } from './platform/platform.ts';
 import { ProcessFile } from './process-file.ts';
-import type { StateFiles } from './state-files.ts';
-import { interfaceName, networkOwners } from './tunnel.ts';
+import type { ActiveNode, StateFiles } from './state-files.ts';
+import { interfaceName, refusedRoutes } from './tunnel.ts';
 import { WatchReport } from './watch-report.ts';
 
 /** WireGuard renews a session every two minutes and forgets it after three. */
@@ -18,6 +19,11 @@ export type NodeStatus = {
   endpoint: string | null;
   handshakeAgeSeconds: number | null;
   isAnswering: boolean;
+  isHealthy: boolean;
+  isDraining: boolean;
+  vrrp: VrrpState | null;
+  /** Whether the address that moves is there. */
+  holdsVip: boolean;
   rttMs: number | null;
   receivedBytes: number;
   sentBytes: number;
@@ -41,11 +47,16 @@ export type Status =
       deviceName: string;
       interface: string;
       address: string;
-      /** The node with the newest handshake. */
+      /** The node that has this device's packets, since when, and why it was changed to; null when nothing was changed. */
       node: string | null;
+      since: string | null;
+      cause: ActiveNode['cause'] | null;
+      /** Of the newest session with any node. */
       handshakeAgeSeconds: number | null;
       nodes: readonly NodeStatus[];
       networks: readonly NetworkStatus[];
+      /** Changes from one node to another, the newest first. */
+      outages: readonly Outage[];
       bundle: { epoch: number; revision: number };
       watcherPid: number | null;
       problems: readonly string[];
@@ -56,12 +67,15 @@ export async function status(platform: Platform, files: StateFiles, now: number)
   const joined = await loadJoined(files);
   if (joined === undefined) return { joined: false, connected: false };
   const { bundle, membership } = joined;
-  const [observed, report, pid] = await Promise.all([
+  const [observed, localRoutes, report, active, { outages }, pid] = await Promise.all([
     platform.observe(interfaceName),
+    platform.localRoutes(interfaceName),
     files.report(WatchReport),
+    files.active(),
+    files.outages(),
     new ProcessFile(files, platform).running(),
   ]);
-  const { refused } = await desire(platform, bundle, new Set(membership.reached));
+  const refused = refusedRoutes(bundle, localRoutes);
   const fresh =
     report?.pid === pid && report !== undefined && now - Date.parse(report.at) < freshReportMs ? report : undefined;
   const nodes = bundle.nodes.map((node) => {
@@ -73,7 +87,11 @@ export async function status(platform: Platform, files: StateFiles, now: number)
     .sort((a, b) => (a.handshakeAgeSeconds ?? 0) - (b.handshakeAgeSeconds ?? 0))[0];
   const age = newest?.handshakeAgeSeconds ?? null;
   const connected = observed?.isUp === true && age !== null && age < freshHandshakeSeconds;
-  const owners = networkOwners(bundle, new Set(membership.reached));
+  // What the interface does counts, not what was meant.
+  const ownerOf = (cidr: string) => {
+    const key = observed?.peers.find(({ allowedIps }) => allowedIps.includes(cidr))?.publicKey;
+    return bundle.nodes.find(({ publicKey }) => publicKey === key)?.name ?? null;
+  };
   return {
     joined: true,
     connected,
@@ -82,16 +100,19 @@ export async function status(platform: Platform, files: StateFiles, now: number)
     deviceName: bundle.deviceName,
     interface: interfaceName,
     address: bundle.address,
-    node: newest?.name ?? null,
+    node: active?.node ?? newest?.name ?? null,
+    since: active?.since ?? null,
+    cause: active?.cause ?? null,
     handshakeAgeSeconds: age,
     nodes,
     networks: bundle.networks.map(({ name, cidr }) => ({
       name,
       cidr,
-      node: owners.get(cidr) ?? null,
+      node: ownerOf(cidr),
       isRouted: observed?.routes.includes(cidr) ?? false,
       reason: refused.find((route) => route.network === name && route.cidr === cidr)?.reason ?? null,
     })),
+    outages: outages.toReversed(),
     bundle: { epoch: bundle.epoch, revision: bundle.revision },
     watcherPid: pid ?? null,
     problems: [
@@ -122,6 +143,10 @@ function nodeStatus(
     endpoint: peer?.endpoint ?? null,
     handshakeAgeSeconds: handshake === 0 ? null : Math.max(0, Math.round(now / 1000 - handshake)),
     isAnswering: seen?.isAnswering ?? false,
+    isHealthy: seen?.isHealthy ?? false,
+    isDraining: seen?.isDraining ?? false,
+    vrrp: seen?.vrrp ?? null,
+    holdsVip: seen?.holdsVip ?? false,
     rttMs: seen?.rttMs ?? null,
     receivedBytes: peer?.receivedBytes ?? 0,
     sentBytes: peer?.sentBytes ?? 0,

@@ -8,58 +8,22 @@ const internal = (...nodes: string[]) => ({ name: 'internal', cidr: '172.19.0.0/
 const link = (cidr: string, device: string): LocalRoute => ({ cidr, device, isConnected: true });
 const via = (cidr: string, device: string): LocalRoute => ({ cidr, device, isConnected: false });
 
+const onN1 = new Map([['172.19.0.0/16', 'n1']]);
 type Networks = ReturnType<typeof devices>[];
 const bundle = (nodes: (typeof n1)[], networks: Networks) =>
   bundleWith({ deviceKey: publicKeyOf('device'), nodes, networks });
 
-describe('the peers of the tunnel', () => {
-  test.each([
-    ['a node alone has its own address', [n1], [], ['n1'], { n1: [] }],
-    [
-      'a network goes to the node leading there',
-      [n1, n2],
-      [internal('n1')],
-      ['n1', 'n2'],
-      { n1: ['172.19.0.0/16'], n2: [] },
-    ],
-    [
-      'of two the higher priority has it',
-      [n1, n2],
-      [internal('n1', 'n2')],
-      ['n1', 'n2'],
-      { n1: [], n2: ['172.19.0.0/16'] },
-    ],
-    ['equal priorities go by name', [n3, n2], [internal('n3', 'n2')], ['n2', 'n3'], { n2: ['172.19.0.0/16'], n3: [] }],
-    [
-      'a node that does not know us yet waits',
-      [n1, n2],
-      [internal('n1', 'n2')],
-      ['n1'],
-      { n1: ['172.19.0.0/16'], n2: [] },
-    ],
-    ['unless nobody else leads there', [n1, n2], [internal('n2')], ['n1'], { n1: [], n2: ['172.19.0.0/16'] }],
-    [
-      'a subnet named twice is on one peer',
-      [n1, n2],
-      [internal('n1'), { ...internal('n2'), name: 'other' }],
-      ['n1', 'n2'],
-      { n1: [], n2: ['172.19.0.0/16'] },
-    ],
-    [
-      'the pool is a network like others',
-      [n1, n2],
-      [devices('n1', 'n2')],
-      ['n1', 'n2'],
-      { n1: [], n2: ['10.91.64.0/18'] },
-    ],
-    ['a network whose node is gone is on none', [n1], [internal('n9')], ['n1'], { n1: [] }],
-  ])('%s', (_, nodes, networks, reached, expected) => {
-    const { peers } = desiredTunnel(bundle(nodes, networks), new Set(reached), []);
-    const shared = peers.map(({ node: name, allowedIps }) => [name, allowedIps.slice(1)]);
-    expect(Object.fromEntries(shared)).toEqual(expected);
-    for (const peer of peers)
-      expect(peer.allowedIps[0]).toBe(`${nodes.find(({ name }) => name === peer.node)?.tunnelAddress}/32`);
-  });
+test('every node is a peer with its own address, and has the subnets that it owns', () => {
+  const owners = new Map([
+    ['10.91.64.0/18', 'n2'],
+    ['172.19.0.0/16', 'n1'],
+  ]);
+  const { peers } = desiredTunnel(bundle([n1, n2, n3], [devices('n1', 'n2'), internal('n1')]), owners, []);
+  expect(peers.map(({ node: name, allowedIps }) => [name, ...allowedIps])).toEqual([
+    ['n1', '10.91.64.2/32', '172.19.0.0/16'],
+    ['n2', '10.91.64.3/32', '10.91.64.0/18'],
+    ['n3', '10.91.64.4/32'],
+  ]);
 });
 
 describe('the routes of the tunnel', () => {
@@ -74,7 +38,7 @@ describe('the routes of the tunnel', () => {
     ['do not replace the same route of another', [via('172.19.0.0/16', 'tun9')], nodeOnly, /already, by tun9/],
     ['stand beside a wider route of another', [via('172.16.0.0/12', 'tun9')], ours, undefined],
   ])('%s', (_, local, routes, reason) => {
-    const tunnel = desiredTunnel(bundle([n1], [internal('n1')]), new Set(['n1']), local);
+    const tunnel = desiredTunnel(bundle([n1], [internal('n1')]), onN1, local);
     expect(tunnel.routes).toEqual(routes);
     if (reason === undefined) expect(tunnel.refused).toEqual([]);
     else
@@ -85,11 +49,16 @@ describe('the routes of the tunnel', () => {
 
   test('do not lead the tunnel through itself', () => {
     const inside = { ...n1, endpoints: ['172.19.0.9:51820'] };
-    const { routes, refused } = desiredTunnel(bundle([inside], [internal('n1')]), new Set(['n1']), []);
+    const { routes, refused } = desiredTunnel(bundle([inside], [internal('n1')]), onN1, []);
     expect(routes).toEqual(nodeOnly);
     expect(refused[0]?.reason).toContain('n1 itself');
   });
 
+  test('lead to the address that moves, whichever node has it', () => {
+    const moving = { ...bundle([n1, n2], []), vip: '10.91.64.1' };
+    expect(desiredTunnel(moving, new Map(), []).routes).toEqual(['10.91.64.2/32', '10.91.64.3/32', '10.91.64.1/32']);
+  });
+
   test('lead nowhere that no node leads to', () =>
-    expect(desiredTunnel(bundle([n1], [internal('n9')]), new Set(), []).routes).toEqual(nodeOnly));
+    expect(desiredTunnel(bundle([n1], [internal('n9')]), new Map(), []).routes).toEqual(nodeOnly));
 });

@@ -35,18 +35,34 @@ export type DesiredTunnel = {
 };
 
 /**
- * What the tunnel should be by this bundle.
+ * What the tunnel should be by this bundle, where these nodes have its subnets: see `ownersOf`.
  *
- * Every node is a peer with its own /32, so that each can be asked. A network belongs to one peer only (that is
- * how WireGuard works): the node of the highest priority that leads there, of those that know this device if any does.
+ * Every node is a peer with its own /32, so that each can be asked, and is at hand when another is lost. Any other subnet
+ * belongs to one peer only (that is how WireGuard works). Routes lead into the tunnel, whichever node is behind them.
  */
 export function desiredTunnel(
   bundle: Bundle,
-  reached: ReadonlySet<Name>,
+  owners: ReadonlyMap<Cidr, Name>,
   localRoutes: readonly LocalRoute[],
 ): DesiredTunnel {
-  const owners = networkOwners(bundle, reached);
-  const peers = bundle.nodes.map((node) => ({
+  const refused = refusedRoutes(bundle, localRoutes);
+  const taken = bundle.networks.filter(
+    ({ cidr, name }) => owners.has(cidr) && !refused.some((route) => route.network === name && route.cidr === cidr),
+  );
+  return {
+    address: bundle.address,
+    peers: desiredPeers(bundle, owners),
+    routes: unique([
+      ...bundle.nodes.map(({ tunnelAddress }) => `${tunnelAddress}/32`),
+      ...(bundle.vip === undefined ? [] : [`${bundle.vip}/32`]),
+      ...taken.map(({ cidr }) => cidr),
+    ]),
+    refused,
+  };
+}
+
+export function desiredPeers(bundle: Bundle, owners: ReadonlyMap<Cidr, Name>): readonly DesiredPeer[] {
+  return bundle.nodes.map((node) => ({
     node: node.name,
     publicKey: node.publicKey,
     endpoints: node.endpoints,
@@ -56,41 +72,14 @@ export function desiredTunnel(
     ]),
     persistentKeepaliveSeconds: bundle.persistentKeepaliveSeconds,
   }));
-
-  const judged = bundle.networks.map((network) => ({
-    network,
-    reason: whyNotRouted(network, bundle.nodes, localRoutes),
-  }));
-  const taken = judged.filter(({ reason, network }) => reason === undefined && owners.has(network.cidr));
-  return {
-    address: bundle.address,
-    peers,
-    routes: unique([
-      ...bundle.nodes.map(({ tunnelAddress }) => `${tunnelAddress}/32`),
-      ...taken.map(({ network }) => network.cidr),
-    ]),
-    refused: judged.flatMap(({ network: { name, cidr }, reason }) =>
-      reason === undefined ? [] : [{ network: name, cidr, reason }],
-    ),
-  };
 }
 
-/** The node that leads to each subnet. */
-export function networkOwners({ networks, nodes }: Bundle, reached: ReadonlySet<Name>): ReadonlyMap<Cidr, Name> {
-  const ranked = [...nodes].sort((a, b) => rank(b, reached) - rank(a, reached) || (a.name < b.name ? -1 : 1));
-  const leadsTo = new Map<Cidr, Set<Name>>();
-  for (const { cidr, nodes: names } of networks) leadsTo.set(cidr, new Set([...(leadsTo.get(cidr) ?? []), ...names]));
-  const owners = new Map<Cidr, Name>();
-  for (const [cidr, names] of leadsTo) {
-    const owner = ranked.find(({ name }) => names.has(name));
-    if (owner !== undefined) owners.set(cidr, owner.name);
-  }
-  return owners;
-}
-
-/** A node that does not know this device yet comes after all that do. */
-function rank({ name, priority }: RosterNode, reached: ReadonlySet<Name>): number {
-  return priority + (reached.has(name) ? 1_000_000 : 0);
+/** Networks of the bundle that cannot be routed on this machine. */
+export function refusedRoutes(bundle: Bundle, localRoutes: readonly LocalRoute[]): readonly RefusedRoute[] {
+  return bundle.networks.flatMap((network) => {
+    const reason = whyNotRouted(network, bundle.nodes, localRoutes);
+    return reason === undefined ? [] : [{ network: network.name, cidr: network.cidr, reason }];
+  });
 }
 
 function whyNotRouted(

@@ -7,7 +7,7 @@ import { interfaceName } from './tunnel.ts';
 
 /** Brings the tunnel up, or makes sure that it is; flows that run through it are not disturbed. */
 export async function up(doing: Doing): Promise<{ bundle: Bundle; proof: Proof }> {
-  const { platform, files, progress } = doing;
+  const { platform, files, progress, now } = doing;
   await requireAbilities(platform);
   const { bundle, membership } = await mustBeJoined(files);
   const known = bundle.nodes.map(({ name }) => name).filter((name) => membership.reached.includes(name));
@@ -21,6 +21,7 @@ export async function up(doing: Doing): Promise<{ bundle: Bundle; proof: Proof }
       () => connectTo(platform, bundle, new Set(names)),
       ({ node }) => `${node} answered`,
     );
+    await files.saveActive({ node: proof.node, since: new Date(now()).toISOString() });
     return { bundle, proof };
   } finally {
     await doing.startWatcher();

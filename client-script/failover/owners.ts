@@ -34,6 +34,13 @@ export function ownersOf(bundle: Bundle, { current, views }: Standing): Readonly
   return owners;
 }
 
+/** Where a device begins before any node has answered: with the most preferred of those that know it, if any does. */
+export function startingNode({ nodes }: Pick<Bundle, 'nodes'>, reached: ReadonlySet<Name>): Name | undefined {
+  const ranked = byRank(nodes);
+  const known = ranked.filter(({ name }) => reached.has(name));
+  return (known.find(({ draining }) => draining !== true) ?? known[0] ?? ranked[0])?.name;
+}
+
 /** The nodes that lead to each subnet, and by what names of networks. */
 function gatewaysOf(networks: Bundle['networks']): ReadonlyMap<Cidr, ReadonlyMap<Name, ReadonlySet<Name>>> {
   const leadsTo = new Map<Cidr, Map<Name, Set<Name>>>();

@@ -3,7 +3,7 @@ import { smooth } from './round-trip.ts';
 import { afterAsking, hear, isSuspicious, type Listening, listen } from './silence.ts';
 
 /** A look each 100 ms: what was sent and received in between. @returns at which looks there was suspicion. */
-function suspicions(looks: readonly (readonly [number, number])[], roundTripMs?: number, isAnswered = true): number[] {
+function suspicions(looks: readonly (readonly [number, number])[], roundTripMs?: number): number[] {
   let [sent, received] = [100, 100];
   let listening: Listening = listen({ sent, received }, 0);
   const found: number[] = [];
@@ -14,7 +14,7 @@ function suspicions(looks: readonly (readonly [number, number])[], roundTripMs?:
     listening = hear(listening, { sent, received }, now);
     if (!isSuspicious(listening, roundTripMs, now)) return;
     found.push(now);
-    listening = afterAsking(listening, isAnswered);
+    listening = afterAsking(listening);
   });
   return found;
 }

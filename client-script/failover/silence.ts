@@ -5,17 +5,21 @@ export type Counters = { sent: number; received: number };
 
 /**
  * What the counters say of the way to the nodes. `unanswered` is there since something was sent after the last packet
- * came: how much, and since when. `vain` counts suspicions that a probe dispelled: a flow that is never answered raises
- * them again and again.
+ * came: how much, and since when. `vain` counts suspicions since then: a flow that is never answered raises them again and
+ * again.
  */
 export type Listening = {
   counters: Counters;
   receivedAt: number;
   unanswered?: { sent: number; since: number };
   vain: number;
+  /** When the first of what is not answered was sent, asked for or not. */
+  waitingSince?: number;
 };
 
 const leastSent = 3;
+/** The packets that are taken off as our own are counted a moment apart from the others. */
+const countingError = 16;
 const leastSilenceMs = 200;
 const longestPatienceMs = 5_000;
 
@@ -26,14 +30,14 @@ export function listen(counters: Counters, now: number): Listening {
 /** After a look at the counters. They begin anew when the interface does. */
 export function hear(before: Listening, counters: Counters, now: number): Listening {
   const { sent, received } = before.counters;
-  if (counters.sent < sent) return listen(counters, now);
-  if (counters.received > received) return listen(counters, now);
+  if (counters.received > received || counters.sent < sent - countingError) return listen(counters, now);
   const more = counters.sent - sent;
   const { unanswered } = before;
-  if (more === 0) return { ...before, counters };
+  if (more <= 0) return { ...before, counters };
   return {
     ...before,
     counters,
+    waitingSince: before.waitingSince ?? now,
     unanswered: unanswered === undefined ? { sent: more, since: now } : { ...unanswered, sent: unanswered.sent + more },
   };
 }
@@ -47,6 +51,6 @@ export function isSuspicious({ unanswered, vain }: Listening, roundTripMs: numbe
 }
 
 /** After asking: what was sent before says nothing any more. */
-export function afterAsking({ unanswered: _, ...before }: Listening, isAnswered: boolean): Listening {
-  return { ...before, vain: isAnswered ? before.vain + 1 : before.vain };
+export function afterAsking({ unanswered: _, ...before }: Listening): Listening {
+  return { ...before, vain: before.vain + 1 };
 }

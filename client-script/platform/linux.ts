@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import { readFileSync } from 'node:fs';
 import { access, constants, readFile, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -8,6 +9,8 @@ import { parseWgDump } from '#contract/wg.ts';
 import type { ObservedTunnel, PeerStep, RouteStep } from '../tunnel-plan.ts';
 import { CommandError, type RunCommand } from './command.ts';
 import { parseLink, parseRoutes } from './ip-json.ts';
+import { followNetwork } from './ip-monitor.ts';
+import { parseNetDev } from './net-dev.ts';
 import type { Lack, LinkSettings, Platform } from './platform.ts';
 
 const patientTries = 10;
@@ -107,6 +110,19 @@ export function linux(run: RunCommand, searchPath = process.env.PATH ?? ''): Pla
 
     lower,
 
+    counters(name) {
+      try {
+        return parseNetDev(readFileSync('/proc/net/dev', 'latin1'), name);
+      } catch {
+        return undefined;
+      }
+    },
+
+    watchNetwork(onChange, signal) {
+      followNetwork(onChange, signal);
+      return true;
+    },
+
     async identifyProcess(pid) {
       try {
         const [boot, stat] = await Promise.all([
@@ -136,13 +152,25 @@ async function peerArguments(step: PeerStep): Promise<readonly string[]> {
   ];
 }
 
-/** Looked up here and not by wg(8), which repeats a failed look-up for minutes. */
+const lookupLimitMs = 1_000;
+const lookedUp = new Map<string, string>();
+
+/**
+ * Looked up here and not by wg(8), which repeats a failed look-up for minutes. When no resolver answers, as may be just
+ * when nodes are lost, the address of the last time serves.
+ */
 async function resolveEndpoint(endpoint: Endpoint): Promise<string> {
   const colon = endpoint.lastIndexOf(':');
   const host = endpoint.slice(0, colon);
   if (host.startsWith('[') || isIP(host) !== 0) return endpoint;
-  const { address, family } = await lookup(host);
-  return `${family === 6 ? `[${address}]` : address}${endpoint.slice(colon)}`;
+  const asked = lookup(host).then(({ address, family }) => (family === 6 ? `[${address}]` : address));
+  const known = lookedUp.get(host);
+  asked.then((address) => lookedUp.set(host, address)).catch(() => undefined);
+  const address =
+    known === undefined
+      ? await asked
+      : await Promise.race([asked, pause(lookupLimitMs, known, { ref: false })]).catch(() => known);
+  return `${address}${endpoint.slice(colon)}`;
 }
 
 function routeLine({ kind, cidr }: RouteStep, name: string): string {

@@ -1,5 +1,6 @@
 import type { Platform as PlatformName } from '#contract/enrolment.ts';
 import type { Ipv4 } from '#contract/network.ts';
+import type { Counters } from '../failover/silence.ts';
 import type { LocalRoute } from '../tunnel.ts';
 import type { ObservedTunnel, PeerStep, RouteStep } from '../tunnel-plan.ts';
 
@@ -33,6 +34,15 @@ export interface Platform {
 
   /** Removes the interface, and its peers and routes with it. There being none is no error. */
   lower(name: string): Promise<void>;
+
+  /** Packets that passed the interface. Cheap: read ten times a second. Undefined where nobody counts. */
+  counters(name: string): Counters | undefined;
+
+  /**
+   * Says when links, addresses or routes of this machine change, until `signal` ends it. @returns false where the system
+   * does not tell.
+   */
+  watchNetwork(onChange: () => void, signal: AbortSignal): boolean;
 
   /** Something that tells this process from any later one with the same number; undefined when there is none. */
   identifyProcess(pid: number): Promise<string | undefined>;
