@@ -5,6 +5,8 @@
  */
 import { answerAll } from './answering.ts';
 
+/** Longer than any answer takes that waits for nodes. A master that is gone says nothing at all. */
+const limitMs = 30_000;
 const now = () => performance.timeOrigin + performance.now();
 type Call = { method: string; url: string; token?: string; headers?: Record<string, string>; body?: unknown };
 
@@ -20,6 +22,7 @@ await answerAll(async ({ method, url, token, headers = {}, body }: Call) => {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       tls: { rejectUnauthorized: false },
+      signal: AbortSignal.timeout(limitMs),
     });
     const text = await response.text();
     return { status: response.status, text, etag: response.headers.get('etag'), sentAt, answeredAt: now() };
