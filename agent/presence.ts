@@ -41,6 +41,8 @@ export type PresenceOptions = {
   onStanding: (standing: Standing) => void;
   /** The kernel does not forward what it should. */
   onForwardingOff: () => void;
+  /** What people should know of this node beside why it does not count. */
+  remarks: () => readonly string[];
 };
 
 export async function openPresence(options: PresenceOptions): Promise<Presence> {
@@ -134,7 +136,9 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
       return {
         ...(standing?.vrrp === undefined ? {} : { vrrp: standing.vrrp }),
         ...(standing?.vip === undefined ? {} : { vip: standing.vip }),
-        ...(standing === undefined ? {} : { health: { healthy: standing.healthy, reasons: cut(standing.reasons) } }),
+        ...(standing === undefined
+          ? {}
+          : { health: { healthy: standing.healthy, reasons: cut([...standing.reasons, ...options.remarks()]) } }),
         ...(waiting.length === 0 ? {} : { outages: [...waiting] }),
       };
     },

@@ -7,6 +7,8 @@ import type { NodeSelf } from './plan/node.ts';
 import { type Surroundings, troubleAround } from './plan/surroundings.ts';
 import { openPresence } from './presence.ts';
 import { createReconciler, type PassReport } from './reconcile.ts';
+import { keepCertificate } from './services/certificate.ts';
+import { openInside } from './services/inside.ts';
 import { openSupervisor } from './services/supervise.ts';
 import { beAlone } from './system/alone.ts';
 import { openCache } from './system/cache.ts';
@@ -102,7 +104,22 @@ export async function runAgent(
     onStanding: figures.stands,
     onChange: () => outbox.sendAgain(trouble()),
     onForwardingOff: () => reconciler.wake(),
+    remarks: () => inside.problems(),
   });
+  const certificate = await keepCertificate({
+    keyFile: paths.frontKey,
+    certificateFile: paths.certificate,
+    node: config.node,
+    run: runCommand,
+    ask: master.certify,
+    now: () => new Date(),
+    log,
+    onChange: () => {
+      inside.certified();
+      outbox.sendAgain(trouble());
+    },
+  });
+  const inside = openInside({ supervisor, directory: paths.services, node: config.node, certificate, log });
   const post = (report: AgentReport) => master.report(report);
   const outbox = createOutbox(post, log, presence.besides, presence.delivered);
 
@@ -117,7 +134,9 @@ export async function runAgent(
   for (const one of around) log(one);
   /** What keeps the newest snapshot from being taken, and what others do to our packets. */
   const trouble = () =>
-    [distrust, ...around, ...supervisor.problems()].filter((one) => one !== undefined).join('; ') || undefined;
+    [distrust, ...around, ...supervisor.problems(), ...inside.problems()]
+      .filter((one) => one !== undefined)
+      .join('; ') || undefined;
   const lookAround = async () => {
     const seen = troubleAround(await observeSurroundings(runCommand), config.interface);
     if (seen.join() === around.join()) return;
@@ -154,6 +173,7 @@ export async function runAgent(
   });
   if (snapshot !== undefined) reconciler.aimFor(snapshot);
   presence.aimFor(snapshot);
+  inside.aimFor(snapshot);
   offer();
 
   for (const one of [wireguard, mesh]) one.onGone(() => reconciler.wake());
@@ -171,6 +191,7 @@ export async function runAgent(
         figures.masterIs(true);
         outbox.sendAgain(trouble());
         joinMesh();
+        certificate.retry();
       },
       onClosed: () => figures.masterIs(false),
       onTrust: (version, jws) => {
@@ -182,6 +203,7 @@ export async function runAgent(
         figures.holds(next);
         reconciler.aimFor(next);
         presence.aimFor(next);
+        inside.aimFor(next);
         joinMesh();
       },
       onBundles: (next) => {
@@ -206,6 +228,8 @@ export async function runAgent(
   shown?.stop();
   clearInterval(looking);
   clearTimeout(arrival);
+  inside.stop();
+  certificate.stop();
   presence.stop();
   load.stop();
   supervisor.stop();

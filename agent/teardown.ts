@@ -1,5 +1,6 @@
 import { noFirewall, planFirewall } from './plan/firewall.ts';
 import { planLoopback } from './plan/interface.ts';
+import { removeReadable } from './services/readable.ts';
 import { endDaemons } from './services/run-record.ts';
 import type { NodeSystem } from './system/node.ts';
 import type { WireGuard } from './system/wireguard.ts';
@@ -10,6 +11,7 @@ import type { WireGuard } from './system/wireguard.ts';
  */
 export async function tearDown(system: NodeSystem, wireguards: readonly WireGuard[], services: string): Promise<void> {
   await endDaemons(services);
+  await removeReadable(services);
   for (const wireguard of wireguards) await wireguard.remove();
   const own = wireguards.map(({ name }) => name);
   const { node } = await system.observe([]);

@@ -19,6 +19,8 @@ export function agentPaths(stateDirectory: string) {
     agentKey: `${directory}/agent.jwk.json`,
     wireguardKey: `${directory}/wg0.key`,
     meshKey: `${directory}/mesh.key`,
+    frontKey: `${directory}/front.key`,
+    certificate: `${directory}/certificate.json`,
     snapshot: `${directory}/snapshot.jws`,
     trust: `${directory}/trust.jws`,
     bundles: `${directory}/bundles.json`,

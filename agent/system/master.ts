@@ -9,6 +9,7 @@ import {
   renderHeld,
   type Witness,
 } from '#contract/agent.ts';
+import { type CertificateRequest, IssuedCertificate } from '#contract/certificate.ts';
 import { TokenAnswer, TokenRequest } from '#contract/enrolment.ts';
 import { Problem } from '#contract/problem.ts';
 import type { Version } from '#contract/snapshot.ts';
@@ -39,6 +40,8 @@ export interface Master {
   self(): Promise<NodeResource>;
   /** Says by which key this node is known in the mesh. */
   joinMesh(mesh: NewMesh): Promise<void>;
+  /** Has the authority for the internal domain vouch for the key of a request (PEM). */
+  certify(csr: string): Promise<IssuedCertificate>;
   openChannel(onNotice: (notice: RevisionNotice) => void): Promise<Channel>;
   /** Ends every connection: whoever waits for an answer on one asks anew. */
   hangUp(): void;
@@ -180,6 +183,13 @@ export function connectMaster({ url: address, node, key, now }: MasterOptions): 
       const body = JSON.stringify(mesh);
       const answer = await askWithToken({ method: 'PUT', path: '/v1/agent/mesh', headers, body });
       expectStatus(answer, [204], 'a place in the mesh');
+    },
+
+    async certify(csr) {
+      const headers = { 'content-type': 'application/json' };
+      const body = JSON.stringify({ csr } satisfies CertificateRequest);
+      const answer = await askWithToken({ method: 'POST', path: '/v1/agent/certificate', headers, body });
+      return v.parse(IssuedCertificate, JSON.parse(expectStatus(answer, [200], 'a certificate').body));
     },
 
     hangUp() {
