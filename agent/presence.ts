@@ -1,5 +1,5 @@
 import type { CachedBundle, ReportedOutage } from '#contract/agent.ts';
-import type { Snapshot } from '#contract/snapshot.ts';
+import { compareVersions, type Snapshot, type Version } from '#contract/snapshot.ts';
 import { desiredVrrp } from '#policies/desired/vrrp.ts';
 import type { Standing } from './health/standing.ts';
 import { watchHealth } from './health/watch.ts';
@@ -19,8 +19,8 @@ export interface Presence {
   aimFor(snapshot: Snapshot | undefined): void;
   /** What devices can fetch here. */
   offer(bundles: readonly CachedBundle[], trust: { version: number; jws: string } | undefined): void;
-  /** After each pass: whether the rules and peers of a snapshot are in force. */
-  passed(isInForce: boolean): void;
+  /** After each pass: what is in force, and whether nothing is wrong with it. */
+  passed(applied: Version | undefined, isWell: boolean): void;
   standing(): Standing | undefined;
   /** For the report to the master, until it is `delivered`. */
   besides(): Besides;
@@ -125,8 +125,9 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
       trust = nextTrust;
       answerAgain();
     },
-    passed(isInForce) {
-      health.passed(isInForce);
+    passed(applied, isWell) {
+      const isNewest = applied !== undefined && snapshot !== undefined && compareVersions(applied, snapshot) === 0;
+      health.passed(applied !== undefined && isWell, isNewest);
       answerAgain();
     },
     standing: health.standing,

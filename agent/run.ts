@@ -155,7 +155,7 @@ export async function runAgent(
   const offer = () => presence.offer(bundles, trust);
   const onPass = (pass: PassReport) => {
     figures.passed(pass);
-    presence.passed(pass.applied !== undefined && pass.problem === undefined);
+    presence.passed(pass.applied, pass.problem === undefined);
     return outbox.send(pass, trouble(), load.latest());
   };
 

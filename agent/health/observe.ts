@@ -17,15 +17,18 @@ export interface Observer {
   stop(): void;
 }
 
-const askDaemonsEveryMs = 250;
-const askBackendsEveryMs = 500;
-const backendAnswersWithinMs = 400;
+const askDaemonsEveryMs = 200;
+const askBackendsEveryMs = 300;
+/** Longer where answers usually take long. */
+const backendAnswersWithinMs = 250;
 const frontPort = 443;
 
 export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) => boolean): Observer {
   let watched: Watched | undefined;
   const checks = newChecks();
   let turn = 0;
+  /** How long services of a network take to answer, smoothed. */
+  const answerTimes = new Map<string, number>();
 
   const daemonChecks = () => {
     if (watched === undefined) return [];
@@ -62,16 +65,28 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
     return checks.isWell(key);
   };
 
-  /** One service is asked in each turn. Only when it does not answer are the others: all of them must be out of reach. */
-  const askNetwork = async ({ name, backends }: WatchedNetwork) => {
+  /**
+   * One service is asked in each turn. When it does not answer, all are asked at once: a network is out of reach when none
+   * of them answers in two rounds.
+   */
+  const askNetwork = async ({ name, backends }: WatchedNetwork): Promise<void> => {
+    const key = `network ${name}`;
     const first = backends[turn % backends.length];
     if (first === undefined) return;
-    const ask = ({ address, port }: { address: Ipv4; port: number }) =>
-      answersTcp(address, port, { withinMs: backendAnswersWithinMs, refusalCounts: true });
-    const isHit =
-      (await ask(first)) ||
-      (await Promise.all(backends.filter((one) => one !== first).map(ask))).some((isAnswered) => isAnswered);
-    checks.note(`network ${name}`, isHit);
+    const ask = async ({ address, port }: { address: Ipv4; port: number }) => {
+      const began = performance.now();
+      const withinMs = Math.max(backendAnswersWithinMs, 4 * (answerTimes.get(key) ?? 0));
+      const isHit = await answersTcp(address, port, { withinMs, refusalCounts: true });
+      if (isHit) answerTimes.set(key, smoothed(answerTimes.get(key), performance.now() - began));
+      return isHit;
+    };
+    const isHit = await ask(first);
+    checks.note(key, isHit);
+    if (isHit) return;
+    checks.note(
+      key,
+      (await Promise.all(backends.map(ask))).some((isHit) => isHit),
+    );
   };
   const askBackends = async () => {
     turn += 1;
@@ -118,6 +133,9 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
     },
   };
 }
+
+const smoothed = (before: number | undefined, sample: number) =>
+  before === undefined ? sample : before + (sample - before) / 8;
 
 /** Interfaces that are up, carry, and have an address. */
 const upInterfaces = () => new Set(Object.keys(networkInterfaces()));

@@ -11,8 +11,8 @@ import type { Watched } from './watched.ts';
 /** Watches whether this node counts, and has keepalived know it. */
 export interface HealthWatch {
   aimFor(watched: Watched | undefined): void;
-  /** Whether the rules and peers of a snapshot are in force, after each pass. */
-  passed(isInForce: boolean): void;
+  /** After each pass: whether the rules and peers of a snapshot are in force, and whether they are those of the newest. */
+  passed(isInForce: boolean, isNewest: boolean): void;
   /** Undefined before the first pass, and until everything was asked once: until then nothing is known. */
   standing(): Standing | undefined;
   stop(): void;
@@ -86,12 +86,14 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
   return {
     aimFor(next) {
       watched = next;
-      observer.aimFor(next);
+      if (next === undefined) observer.aimFor(undefined);
       prober.aimFor(next?.mesh, next?.others ?? new Map());
       look();
     },
-    passed(isSo) {
+    passed(isSo, isNewest) {
       isInForce = isSo;
+      // What it needs of the machine is there from now on.
+      if (isNewest) observer.aimFor(watched);
       look();
     },
     standing: () => standing,
