@@ -80,13 +80,13 @@ test('the way to the node comes before the proof, the routes to networks after i
 test('an answer that takes longer than the pause between questions counts', async () => {
   await answer({ afterMs: 400 });
   const { platform } = interfaceWith(1);
-  expect((await connectTo(platform, bundle, new Set(['n1']), 5_000)).node).toBe('n1');
+  expect((await connectTo(platform, bundle, new Set(['n1']), { limitMs: 5_000 })).node).toBe('n1');
 });
 
 test('a node that never shook hands is forgotten and made anew', async () => {
   await answer({ afterMs: 0, silentFor: 700 });
   const { platform, did } = interfaceWith(0);
-  await connectTo(platform, bundle, new Set(['n1']), 5_000);
+  await connectTo(platform, bundle, new Set(['n1']), { limitMs: 5_000 });
   const peer = `set ${tunnelAddress}/32,172.19.0.0/16`;
   expect(did.slice(0, 4)).toEqual([peer, `add-route ${tunnelAddress}/32`, 'remove', peer]);
 });
@@ -96,7 +96,7 @@ test.each([
   ['a handshake and no answer', 1, 'node-silent'],
 ])('with %s in time there are no routes to networks', async (_, latestHandshake, code) => {
   const { platform, did } = interfaceWith(latestHandshake);
-  const outcome = connectTo(platform, bundle, new Set(['n1']), 300);
+  const outcome = connectTo(platform, bundle, new Set(['n1']), { limitMs: 300 });
   await expect(outcome).rejects.toMatchObject({ kind: 'unreachable', code });
   expect(did).not.toContain('add-route 172.19.0.0/16');
 });

@@ -72,7 +72,7 @@ export async function desire(platform: Platform, bundle: Bundle, standing: Stand
 
 /**
  * Adds the nodes that know this device as peers, waits for the first to answer from inside the tunnel, chooses the best of
- * those that answer, and only then sets the routes to the networks.
+ * those that answer, and only then sets the routes to the networks. Where it was before it stays, if that is as good.
  *
  * @throws ClientFailure unreachable when none answers; the interface and its peers stay, and the watcher goes on.
  */
@@ -80,25 +80,30 @@ export async function connectTo(
   platform: Platform,
   bundle: Bundle,
   names: ReadonlySet<Name>,
-  limitMs: number = connectLimitMs,
+  { limitMs = connectLimitMs, before }: { limitMs?: number; before?: Name } = {},
 ): Promise<Proof> {
   const nodes = bundle.nodes.filter(({ name }) => names.has(name));
   const within = { ...bundle, nodes };
-  const tunnel = await desire(platform, within, { current: startingNode(within, names), views: [] });
+  const current = nodes.some(({ name }) => name === before) ? before : undefined;
+  const tunnel = await desire(platform, within, { current: current ?? startingNode(within, names), views: [] });
   const observed = await platform.observe(interfaceName);
   const plan = planTunnel(observed ?? { peers: [], routes: [] }, tunnel);
   const prober = await openProber(bundle.address);
   try {
-    const start = performance.now();
+    const startedAt = performance.now();
     await platform.changePeers(interfaceName, plan.peers);
     const toNodes = new Set(nodes.map(({ tunnelAddress }) => `${tunnelAddress}/32`));
     await platform.changeRoutes(
       interfaceName,
       plan.routes.filter(({ cidr }) => toNodes.has(cidr)),
     );
-    const { answers, ...first } = await firstAnswers(platform, prober, tunnel, nodes, start, limitMs);
+    const { answers, ...first } = await firstAnswers(platform, prober, tunnel, nodes, startedAt, limitMs);
     const views = viewsOf(nodes, answers);
-    const { node = first.node } = chooseNode(undefined, views, { now: 0, epoch: bundle.epoch });
+    const choice = chooseNode(current && { node: current, since: Number.NEGATIVE_INFINITY }, views, {
+      now: 0,
+      epoch: bundle.epoch,
+    });
+    const { node = first.node } = choice;
     const settled = { peers: desiredPeers(within, ownersOf(within, { current: node, views })), routes: [] };
     const set = { peers: tunnel.peers.map(asIfObserved), routes: [] };
     await platform.changePeers(interfaceName, planTunnel(set, settled).peers);
@@ -118,7 +123,7 @@ export async function connectTo(
 function viewsOf(nodes: Bundle['nodes'], answers: ReadonlyMap<Name, ProbeAnswer>): readonly NodeView[] {
   return nodes.map(({ name, priority }) => {
     const answer = answers.get(name);
-    return { name, priority, isSilent: false, ...(answer && { answer }) };
+    return { name, priority, isSilent: answer === undefined, ...(answer && { answer }) };
   });
 }
 

@@ -12,16 +12,17 @@ export async function up(doing: Doing): Promise<{ bundle: Bundle; proof: Proof }
   const { bundle, membership } = await mustBeJoined(files);
   const known = bundle.nodes.map(({ name }) => name).filter((name) => membership.reached.includes(name));
   const names = known.length > 0 ? known : bundle.nodes.map(({ name }) => name);
+  const before = await files.active();
   // Two hands on one interface would undo each other's steps.
   await new ProcessFile(files, platform).stop();
   await progress.step(`Bringing up ${interfaceName}`, () => raiseLink(platform, files, bundle));
   try {
     const proof = await progress.step(
       'Connecting',
-      () => connectTo(platform, bundle, new Set(names)),
+      () => connectTo(platform, bundle, new Set(names), before && { before: before.node }),
       ({ node }) => `${node} answered`,
     );
-    await files.saveActive({ node: proof.node, since: new Date(now()).toISOString() });
+    if (before?.node !== proof.node) await files.saveActive({ node: proof.node, since: new Date(now()).toISOString() });
     return { bundle, proof };
   } finally {
     await doing.startWatcher();
