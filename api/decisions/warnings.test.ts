@@ -5,7 +5,11 @@ const now = new Date('2026-12-01T08:00:00.000Z');
 const inDays = (days: number) => new Date(now.getTime() + days * 86_400_000);
 const day = (days: number) => inDays(days).toISOString();
 const version = { epoch: 1, revision: 7 };
-const n1 = { name: 'n1', connected: true, applied: version, problem: null, seenAt: day(0) };
+const n1 = {
+  ...{ name: 'n1', connected: true, applied: version, problem: null, seenAt: day(0) },
+  ...{ healthy: true, reasons: [], vip: true },
+};
+const n2 = { ...n1, name: 'n2', vip: false };
 
 const well: WarningFacts = {
   now,
@@ -56,6 +60,24 @@ const cases: { name: string; change: Partial<WarningFacts>; codes: string[] }[] 
   { name: 'a restore that lost nothing', change: { master: lifeOf(day(-1), 5) }, codes: [] },
   { name: 'a restore that lost something', change: { master: lifeOf(day(-1), 6) }, codes: ['changes-lost'] },
   { name: 'one of a week ago', change: { master: lifeOf(day(-8), 6) }, codes: [] },
+  { name: 'several nodes of which one is active', change: { nodes: [n1, n2] }, codes: [] },
+  {
+    name: 'a node that does not do its work',
+    change: { nodes: [n1, { ...n2, healthy: false, reasons: ['nginx does not answer'] }] },
+    codes: ['node-unhealthy n2'],
+  },
+  {
+    name: 'several nodes of which none is active',
+    change: { nodes: [{ ...n1, vip: false }, n2] },
+    codes: ['no-active-node'],
+  },
+  { name: 'two that are', change: { nodes: [n1, { ...n2, vip: true }] }, codes: ['several-active-nodes'] },
+  { name: 'one node that is not', change: { nodes: [n2] }, codes: [] },
+  {
+    name: 'an active node that is gone, and one that is not active',
+    change: { nodes: [{ ...n1, connected: false }, n2] },
+    codes: ['node-gone n1'],
+  },
   { name: 'a key of 60 days', change: { keys: [{ use: 'tokens', notAfter: day(60) }] }, codes: [] },
   { name: 'a key of less', change: { keys: [{ use: 'tokens', notAfter: day(59.9) }] }, codes: ['key-ends tokens'] },
   {

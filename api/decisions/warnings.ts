@@ -17,6 +17,9 @@ export type WarningFacts = {
     applied: Version | null;
     problem: string | null;
     seenAt: string | null;
+    healthy: boolean | null;
+    reasons: readonly string[];
+    vip: boolean | null;
   }[];
   webhooks: readonly { id: string; name: string; failures: number; disabledBecause: string | null }[];
   disk: { freeBytes: number; totalBytes: number } | undefined;
@@ -41,6 +44,7 @@ export function warningsOf(facts: WarningFacts): Warning[] {
     ...ofCertificate(facts),
     ...ofDisk(facts),
     ...ofNodes(facts),
+    ...ofActive(facts),
     ...ofWebhooks(facts),
     ...ofTokens(facts),
   ];
@@ -88,13 +92,29 @@ function ofDisk({ disk }: WarningFacts): Warning[] {
 
 function ofNodes({ nodes, version, revisedAt, now }: WarningFacts): Warning[] {
   const isLate = now.getTime() - Date.parse(revisedAt) > followMilliseconds;
-  return nodes.flatMap(({ name, connected, applied, problem, seenAt }): Warning[] => {
+  return nodes.flatMap(({ name, connected, applied, problem, healthy, reasons, seenAt }): Warning[] => {
     const about = { subject: name, at: seenAt };
     if (!connected) return [{ ...about, code: 'node-gone', message: `The agent of ${name} is not connected.` }];
     if (problem !== null) return [{ ...about, code: 'node-problem', message: `${name} reports: ${problem}` }];
+    if (healthy === false) {
+      const why = reasons.length === 0 ? 'it does not say why' : reasons.join('; ');
+      return [{ ...about, code: 'node-unhealthy', message: `${name} does not do its work: ${why}` }];
+    }
     if (!isLate || !isBehind(applied, version)) return [];
     return [{ ...about, code: 'node-behind', message: `${name} has not put revision ${version.revision} in force.` }];
   });
+}
+
+/** Of several nodes one holds the address that moves. One that says nothing of it, or is away, is not counted. */
+function ofActive({ nodes }: WarningFacts): Warning[] {
+  const heard = nodes.filter(({ connected, vip }) => connected && vip !== null);
+  const active = heard.filter(({ vip }) => vip === true).map(({ name }) => name);
+  if (heard.length < 2 || active.length === 1) return [];
+  const about = { subject: null, at: null };
+  if (active.length === 0)
+    return [{ ...about, code: 'no-active-node', message: 'No node holds the address that moves.' }];
+  const message = `${active.join(' and ')} all hold the address that moves: they do not hear one another.`;
+  return [{ ...about, code: 'several-active-nodes', message }];
 }
 
 /** Whether a node has something else in force than `version`. */

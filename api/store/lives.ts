@@ -68,7 +68,9 @@ export function beginLife(store: Store, { cause, copiedAt, actor, publicUrl, mov
       .run(at, at).changes;
     db.query('DELETE FROM kept_answers').run();
     db.query('DELETE FROM witnesses').run();
-    db.query('UPDATE nodes SET applied_epoch = NULL, applied_revision = NULL, problem = NULL, healthy = NULL').run();
+    db.query(
+      'UPDATE nodes SET applied_epoch = NULL, applied_revision = NULL, problem = NULL, vrrp = NULL, vip = NULL, healthy = NULL',
+    ).run();
     if (moved !== undefined)
       db.query('UPDATE nodes SET endpoints = ? WHERE name = ?').run(JSON.stringify([moved.endpoint]), moved.node);
     refreshBundles(store, 'all', version.revision, now);

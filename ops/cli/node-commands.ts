@@ -14,7 +14,7 @@ function stateOf({ connected, applied, healthy, draining, vip }: NodeResource): 
   const state = healthy === false ? 'unhealthy' : healthy === null ? 'ready' : 'healthy';
   return [
     connected ? state : `${state} when last seen`,
-    ...(vip ? ['active'] : []),
+    ...(connected && vip ? ['active'] : []),
     ...(draining ? ['draining'] : []),
   ].join(', ');
 }
@@ -27,7 +27,7 @@ function troubleOf({ problem, reasons }: NodeResource): string {
 const columns: Column<NodeResource>[] = [
   { title: 'NAME', of: (node) => node.name },
   { title: 'STATE', of: stateOf },
-  { title: 'VRRP', of: ({ vrrp }) => vrrp ?? '-' },
+  { title: 'VRRP', of: ({ connected, vrrp }) => (connected ? (vrrp ?? '-') : '-') },
   { title: 'PRIORITY', of: ({ priority }) => String(priority) },
   { title: 'ENDPOINT', of: (node) => node.endpoints.join(', ') },
   { title: 'ADDRESS', of: (node) => node.tunnelAddress },

@@ -4,7 +4,7 @@ import { run } from './command.ts';
 import { readMembership } from './join.ts';
 import { holdLock } from './lock.ts';
 import { defaults, readDownOptions } from './options.ts';
-import { agentProgram, repository } from './programs.ts';
+import { agentProgram, firstNode, repository } from './programs.ts';
 import { servicesFor } from './services.ts';
 import { readConfig, statePaths } from './state.ts';
 
@@ -30,8 +30,8 @@ try {
   }
   await holdLock(paths, () => process.stderr.write('waiting for another ops/up or ops/down ...\n'));
   const membership = readMembership(paths);
-  const listen = membership === undefined ? (readConfig(paths)?.listen ?? defaults.listen) : undefined;
-  await servicesFor(paths, listen).stop();
+  const here = readConfig(paths) ?? { listen: defaults.listen, node: firstNode };
+  await servicesFor(paths, membership === undefined ? here : undefined).stop();
   if (existsSync(join(paths.stateDir, 'agent/config.json'))) {
     await run(agentProgram('teardown', '--state-dir', paths.stateDir));
   }

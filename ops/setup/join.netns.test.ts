@@ -19,6 +19,7 @@ describe.skipIf(unavailable !== undefined)(`ops/up --join${need}`, () => {
   let first: Host;
   let second: Host;
   let root = '';
+  let passphrase = '';
   const url = 'https://198.51.100.10:8443';
   const limit = { timeoutMs: 60_000 };
 
@@ -36,8 +37,9 @@ describe.skipIf(unavailable !== undefined)(`ops/up --join${need}`, () => {
       { host: first, name: 'eth0', address: '198.51.100.10/24' },
       { host: second, name: 'eth0', address: '198.51.100.20/24' },
     );
-    await first.ip('route add default via 198.51.100.1');
-    root = JSON.parse(await first.must([up, '--detach', '--json'], limit)).rootThumbprint;
+    for (const host of [first, second]) await host.ip('route add default via 198.51.100.1');
+    const made = JSON.parse(await first.must([up, '--detach', '--json'], limit));
+    [root, passphrase] = [made.rootThumbprint, made.recoveryPassphrase];
   });
   afterAll(() => lab.close());
 
@@ -77,7 +79,19 @@ describe.skipIf(unavailable !== undefined)(`ops/up --join${need}`, () => {
       { name: 'n2', connected: true, priority: 90, problem: null, mesh: { endpoints: ['198.51.100.20:51821'] } },
     ]);
     expect((await second.run(['test', '-e', `${state}/master`])).exitCode).toBe(1);
-    const loose = await second.must(['find', state, '-type', 'f', '-perm', '/077', '-printf', '%P\n']);
+    const loose = await second.must([
+      'find',
+      state,
+      '-type',
+      'f',
+      '-perm',
+      '/077',
+      '!',
+      '-name',
+      '*.pid',
+      '-printf',
+      '%P\n',
+    ]);
     expect(loose).toBe('');
     const [before] = agents();
     for (const words of [joining(), [up, '--detach', '--json']])
@@ -101,6 +115,27 @@ describe.skipIf(unavailable !== undefined)(`ops/up --join${need}`, () => {
     const back = JSON.parse(await second.must([up, '--detach', '--json'], limit));
     expect(back).toMatchObject({ node: 'n2', created: false, changed: true });
     expect(await second.must([down, '--purge', '--yes'])).toContain('postern node remove n2');
+    await first.must(['postern', 'node', 'remove', 'n2', '--yes']);
     expect((await second.run(['test', '-e', state])).exitCode).toBe(1);
+  });
+
+  test('a node becomes the master of a backup when the machine of the master is gone, and stays the node it was', async () => {
+    const { code } = await issue();
+    await second.must(joining('--code-file', '-'), { ...limit, stdin: code });
+    await first.must(['postern', 'backup', 'create', '/root/backup']);
+    const backup = await first.must(['base64', '-w0', '/root/backup']);
+    await second.must(['sh', '-c', 'umask 077; base64 -d >/root/backup'], { stdin: backup });
+    await second.must(['sh', '-c', 'umask 077; cat >/root/recovery'], { stdin: passphrase });
+    await second.must(['sh', '-c', 'echo wrong >/root/wrong']);
+    const words = [up, '--detach', '--json', '--restore', '/root/backup', '--recovery-file'];
+    const refused = await second.run([...words, '/root/wrong'], limit);
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('passphrase') });
+    expect(agents()).toHaveLength(1);
+    await first.must([down]);
+    const there = 'https://198.51.100.20:8443';
+    await second.must([...words, '/root/recovery', '--public-url', there], limit);
+    expect(await second.must(['postern', 'master', 'status'])).toContain(`${there}: epoch 2`);
+    expect(second.processes().filter(({ argv }) => argv.includes('--node n2'))).toHaveLength(1);
+    expect((await second.run(['test', '-e', `${state}/membership.json`])).exitCode).toBe(1);
   });
 });

@@ -2,17 +2,21 @@ import { join, resolve } from 'node:path';
 
 export const repository = resolve(import.meta.dir, '../..');
 
-/** What the node is called that runs the master. */
+/** What the node is called that runs the master, unless the machine was another node before. */
 export const firstNode = 'n1';
 
-/** What a node runs, as command lines: an agent, and a master where there is somewhere for it to listen. */
-export function programsOf(stateDir: string, listen: string | undefined): Record<string, string[]> {
+/** Where a master listens, and which node its machine is. */
+export type MasterPlace = { listen: string; node: string };
+
+/** What a node runs, as command lines: an agent, and a master where it has one. */
+export function programsOf(stateDir: string, master: MasterPlace | undefined): Record<string, string[]> {
   const bun = (file: string) => [process.execPath, join(repository, file)];
   const agent = [...bun('agent/main.ts'), 'run', '--state-dir', stateDir];
-  if (listen === undefined) return { agent };
+  if (master === undefined) return { agent };
+  const { listen, node } = master;
   return {
     agent,
-    master: [...bun('api/main.ts'), 'serve', '--state-dir', stateDir, '--listen', listen, '--node', firstNode],
+    master: [...bun('api/main.ts'), 'serve', '--state-dir', stateDir, '--listen', listen, '--node', node],
   };
 }
 

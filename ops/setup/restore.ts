@@ -1,11 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { readPassphrase } from '../cli/local.ts';
 import { run } from './command.ts';
 import { ownAddress } from './discover.ts';
+import { readMembership } from './join.ts';
 import { defaults, type UpOptions } from './options.ts';
-import { masterProgram } from './programs.ts';
+import { firstNode, masterProgram } from './programs.ts';
 import { servicesFor } from './services.ts';
 import { readConfig, type SetupConfig, type StatePaths, StateProblem, writePrivate } from './state.ts';
 
@@ -36,15 +37,19 @@ export async function restoreMaster(paths: StatePaths, wanted: UpOptions & { res
   if (!existsSync(wanted.restore)) throw new StateProblem(`There is no file ${wanted.restore}.`);
   const passphrase = await readPassphrase(wanted.recoveryFile);
   const before = agentHere(paths);
-  const services = servicesFor(paths, readConfig(paths)?.listen ?? defaults.listen);
+  const isMember = readMembership(paths) !== undefined;
+  const here = readConfig(paths) ?? { listen: defaults.listen, node: firstNode };
+  const services = servicesFor(paths, isMember ? undefined : here);
   await services.stop();
   try {
     const restored = await restore(paths, wanted, passphrase);
     await keepConfig(paths, wanted, restored, before);
+    // From here on its master is its own.
+    rmSync(paths.membership, { force: true });
     return notesOn(restored);
   } catch (error) {
     // It ran before, and nothing was changed.
-    if (existsSync(paths.master)) await services.start();
+    if (existsSync(paths.master) || isMember) await services.start();
     throw error;
   }
 }

@@ -10,11 +10,13 @@ const template = (unit: string) => readFileSync(join(import.meta.dir, 'systemd',
 describe('renderUnit', () => {
   test('fills in every place', () => {
     for (const unit of units)
-      expect(renderUnit(template(unit), '/var/lib/postern', '0.0.0.0:8443')).not.toMatch(/@[A-Z]+@/);
+      expect(renderUnit(template(unit), '/var/lib/postern', { listen: '0.0.0.0:8443', node: 'n1' })).not.toMatch(
+        /@[A-Z]+@/,
+      );
   });
 
   test('keeps a path with spaces, quotes and percent signs one word', () =>
-    expect(renderUnit('ReadWritePaths=@STATE@', '/srv/50% "a\\b', '0.0.0.0:8443')).toBe(
+    expect(renderUnit('ReadWritePaths=@STATE@', '/srv/50% "a\\b', { listen: '0.0.0.0:8443', node: 'n1' })).toBe(
       'ReadWritePaths="/srv/50%% \\"a\\\\b"',
     ));
 
@@ -23,14 +25,16 @@ describe('renderUnit', () => {
     ['/tmp/trial', 'no'],
     ['/var/tmp/trial', 'no'],
   ])('hides the real /tmp only where nothing of ours is in it: with the state in %s %s', (stateDir, is) =>
-    expect(renderUnit('PrivateTmp=@PRIVATETMP@', stateDir, '[::]:8443')).toBe(`PrivateTmp=${is}`),
+    expect(renderUnit('PrivateTmp=@PRIVATETMP@', stateDir, { listen: '[::]:8443', node: 'n1' })).toBe(
+      `PrivateTmp=${is}`,
+    ),
   );
 
   test.skipIf(Bun.which('systemd-analyze') === null)('is what systemd takes (needs linux with systemd)', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'postern-units-'));
     const files = units.map((unit) => {
       const file = join(folder, unit);
-      writeFileSync(file, renderUnit(template(unit), '/var/lib/postern', '[::]:8443'));
+      writeFileSync(file, renderUnit(template(unit), '/var/lib/postern', { listen: '[::]:8443', node: 'n1' }));
       return file;
     });
     const child = Bun.spawn(['systemd-analyze', 'verify', '--man=no', ...files], { stdout: 'pipe', stderr: 'pipe' });

@@ -1,7 +1,7 @@
 import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './command.ts';
-import { programsOf, repository } from './programs.ts';
+import { type MasterPlace, programsOf, repository } from './programs.ts';
 import { makePrivateFolder, type StatePaths, StateProblem } from './state.ts';
 import { endProcess, runningSupervisor } from './supervision.ts';
 
@@ -15,21 +15,21 @@ export interface Services {
   readonly logs: string;
 }
 
-/** systemd where it runs as the system's init; being installed is not enough. No master is here without `listen`. */
-export function servicesFor(paths: StatePaths, listen: string | undefined): Services {
-  return existsSync('/run/systemd/system') ? systemdServices(paths, listen) : supervisedServices(paths, listen);
+/** systemd where it runs as the system's init; being installed is not enough. */
+export function servicesFor(paths: StatePaths, master: MasterPlace | undefined): Services {
+  return existsSync('/run/systemd/system') ? systemdServices(paths, master) : supervisedServices(paths, master);
 }
 
 const unitFolder = '/etc/systemd/system';
 const units = ['postern-agent.service', 'postern-master.service'] as const;
 
 /** The text of a unit file. Paths go in quoted: systemd splits at spaces and reads % as a specifier. */
-export function renderUnit(template: string, stateDir: string, listen: string | undefined): string {
+export function renderUnit(template: string, stateDir: string, master: MasterPlace | undefined): string {
   const quoted = (argv: readonly string[]) => argv.map((word) => `"${escapeUnit(word)}"`).join(' ');
-  const { agent = [], master = [] } = programsOf(stateDir, listen);
+  const { agent = [], master: serving = [] } = programsOf(stateDir, master);
   return template
     .replaceAll('@AGENT@', quoted(agent))
-    .replaceAll('@MASTER@', quoted(master))
+    .replaceAll('@MASTER@', quoted(serving))
     .replaceAll('@STATE@', quoted([stateDir]))
     .replaceAll('@PRIVATETMP@', [repository, stateDir].some(isTemporary) ? 'no' : 'yes')
     .replaceAll('@REPOSITORY@', escapeUnit(repository));
@@ -40,15 +40,15 @@ const isTemporary = (path: string) => /^\/(?:var\/)?tmp\//.test(path);
 
 const escapeUnit = (word: string) => word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%');
 
-function systemdServices(paths: StatePaths, listen: string | undefined): Services {
-  const wanted = listen === undefined ? units.slice(0, 1) : units;
+function systemdServices(paths: StatePaths, master: MasterPlace | undefined): Services {
+  const wanted = master === undefined ? units.slice(0, 1) : units;
   return {
     kind: 'systemd',
     logs: `journalctl ${wanted.map((unit) => `-u ${unit.replace('.service', '')}`).join(' ')}`,
     async start() {
       let isChanged = false;
       for (const unit of wanted) {
-        const text = renderUnit(readFileSync(join(import.meta.dir, 'systemd', unit), 'utf8'), paths.stateDir, listen);
+        const text = renderUnit(readFileSync(join(import.meta.dir, 'systemd', unit), 'utf8'), paths.stateDir, master);
         const path = join(unitFolder, unit);
         if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
         writeFileSync(path, text, { mode: 0o644 });
@@ -57,7 +57,7 @@ function systemdServices(paths: StatePaths, listen: string | undefined): Service
       if (isChanged) await run(['systemctl', 'daemon-reload']);
       const states = await Promise.all(wanted.map((unit) => stateOf(unit)));
       const isRunning = states.every((state) => state === 'active');
-      if (listen !== undefined && states[1] !== 'active') requireFree(listen);
+      if (master !== undefined && states[1] !== 'active') requireFree(master.listen);
       await run(['systemctl', 'enable', '--now', ...wanted]);
       return isChanged || !isRunning;
     },
@@ -90,20 +90,20 @@ async function stateOf(unit: string): Promise<string> {
   return run(['systemctl', 'show', '--property=ActiveState', '--value', unit]).then((text) => text.trim());
 }
 
-function supervisedServices(paths: StatePaths, listen: string | undefined): Services {
+function supervisedServices(paths: StatePaths, master: MasterPlace | undefined): Services {
   return {
     kind: 'supervisor',
-    logs: listen === undefined ? `${paths.logs}/agent.log` : `${paths.logs}/master.log and ${paths.logs}/agent.log`,
+    logs: master === undefined ? `${paths.logs}/agent.log` : `${paths.logs}/master.log and ${paths.logs}/agent.log`,
     async start() {
       if (runningSupervisor(paths) !== undefined) return false;
-      if (listen !== undefined) requireFree(listen);
+      if (master !== undefined) requireFree(master.listen);
       makePrivateFolder(paths.logs);
       const log = openSync(join(paths.logs, 'supervisor.log'), 'a', 0o600);
       const argv = [
         process.execPath,
         join(import.meta.dir, 'supervisor.ts'),
         paths.stateDir,
-        ...(listen === undefined ? [] : [listen]),
+        ...(master === undefined ? [] : [master.listen, master.node]),
       ];
       Bun.spawn(['setsid', ...argv], { stdin: 'ignore', stdout: log, stderr: log, cwd: '/' }).unref();
       for (let tries = 0; tries < 100; tries++) {

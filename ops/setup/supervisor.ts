@@ -9,7 +9,7 @@ import { startTime } from './supervision.ts';
  * little later, and stops them on SIGTERM. The agent goes first: default deny stands before anything else.
  */
 
-const [stateDir = '', listen] = process.argv.slice(2);
+const [stateDir = '', listen, node = ''] = process.argv.slice(2);
 const paths = statePaths(stateDir);
 const firstPauseMs = 250;
 const longestPauseMs = 10_000;
@@ -57,5 +57,9 @@ function stop(): void {
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
 mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
 writePrivate(paths.supervisor, JSON.stringify({ pid: process.pid, startTime: startTime(process.pid) }));
-await Promise.all(Object.entries(programsOf(stateDir, listen)).map(([name, argv]) => keep(name, argv)));
+await Promise.all(
+  Object.entries(programsOf(stateDir, listen === undefined ? undefined : { listen, node })).map(([name, argv]) =>
+    keep(name, argv),
+  ),
+);
 unlinkSync(paths.supervisor);

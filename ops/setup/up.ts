@@ -49,7 +49,8 @@ async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
   makePrivateFolder(paths.stateDir);
   chmodSync(paths.stateDir, 0o700);
   const giveLockBack = await holdLock(paths, () => say('waiting for another ops/up or ops/down'));
-  if (wanted.join !== undefined || readMembership(paths) !== undefined) return becomeNode(paths, wanted, giveLockBack);
+  const isMember = wanted.join !== undefined || (readMembership(paths) !== undefined && wanted.restore === undefined);
+  if (isMember) return becomeNode(paths, wanted, giveLockBack);
   const tls = tlsFiles(wanted);
   const { restore } = wanted;
   if (restore === undefined && (wanted.publicUrl !== undefined || wanted.force))
@@ -57,7 +58,7 @@ async function up(paths: StatePaths, wanted: UpOptions): Promise<void> {
   if (restore !== undefined) say('reading the backup');
   const restored = restore === undefined ? [] : await restoreMaster(paths, { ...wanted, restore });
   const { config, isNew } = await configure(paths, wanted);
-  const services = servicesFor(paths, config.listen);
+  const services = servicesFor(paths, config);
 
   const isFirst = isNew || !existsSync(paths.master);
   let isChanged = isFirst || restored.length > 0;
