@@ -99,10 +99,8 @@ export async function connectTo(
     );
     const { answers, ...first } = await firstAnswers(platform, prober, tunnel, nodes, startedAt, limitMs);
     const views = viewsOf(nodes, answers);
-    const choice = chooseNode(current && { node: current, since: Number.NEGATIVE_INFINITY }, views, {
-      now: 0,
-      epoch: bundle.epoch,
-    });
+    const here = current === undefined ? undefined : { node: current, since: Number.NEGATIVE_INFINITY };
+    const choice = chooseNode(here, views, { now: 0, epoch: bundle.epoch });
     const { node = first.node } = choice;
     const settled = { peers: desiredPeers(within, ownersOf(within, { current: node, views })), routes: [] };
     const set = { peers: tunnel.peers.map(asIfObserved), routes: [] };
