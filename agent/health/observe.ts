@@ -18,6 +18,8 @@ export interface Observer {
 }
 
 const askDaemonsEveryMs = 200;
+const beginningMs = 5_000;
+const graceMs = 3_000;
 const askBackendsEveryMs = 300;
 /** Longer where answers usually take long. */
 const backendAnswersWithinMs = 250;
@@ -27,6 +29,8 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
   let watched: Watched | undefined;
   const checks = newChecks();
   let turn = 0;
+  const openedAt = performance.now();
+  const firstAsked = new Map<string, number>();
   /** How long services of a network take to answer, smoothed. */
   const answerTimes = new Map<string, number>();
 
@@ -47,9 +51,22 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
         : [{ key: 'nginx', ask: () => answersTcp(front, frontPort, { withinMs: askDaemonsEveryMs - 10 }) }]),
     ];
   };
+  /** What has begun a moment ago, or got an address, need not answer yet. What should run when the agent begins must. */
+  const isNew = (key: string) => {
+    const now = performance.now();
+    const since = firstAsked.get(key) ?? now;
+    firstAsked.set(key, since);
+    return checks.isWell(key) === undefined && since - openedAt > beginningMs && now - since < graceMs;
+  };
   const askDaemons = async () => {
     const asked = daemonChecks();
-    await Promise.all(asked.map(async ({ key, ask }) => checks.note(key, await ask())));
+    await Promise.all(
+      asked.map(async ({ key, ask }) => {
+        const isHit = await ask();
+        if (isHit || !isNew(key)) checks.note(key, isHit);
+      }),
+    );
+    for (const key of [...firstAsked.keys()]) if (!asked.some((one) => one.key === key)) firstAsked.delete(key);
     checks.keepOnly([...asked.map(({ key }) => key), ...networkKeys(), ...kernelKeys()]);
   };
   const networkKeys = () => (watched?.networks ?? []).map(({ name }) => `network ${name}`);

@@ -16,7 +16,7 @@ const policy = policyOf(
   'allow admin -> nodes tcp/22',
 );
 const snapshot = snapshotOf(people, { policy, fronts: [{ service: 'web', address: '10.91.63.1' }] });
-const meaning = understand(snapshot);
+const meaning = understand({ ...snapshot, vip: '10.91.0.1' });
 if (!meaning.ok) throw new Error(meaning.reasons.join('; '));
 const { world } = meaning;
 const flow = (source: string, destination: string, port: number, change: Partial<Flow> = {}): Flow => ({
@@ -51,6 +51,8 @@ describe('a running flow', () => {
     ['of probes goes on', flow(ben, '10.91.0.2', 51_830, { protocol: 'udp' }), inTime, false],
     ['of somebody who is no device ends', flow('10.91.1.77', '172.19.0.7', 80), inTime, true],
     ['of the node itself is its own affair', flow('10.91.0.2', ana, 80), inTime, false],
+    ['of the node to a front of its own is its own affair', flow('10.91.63.1', '10.91.63.1', 443), inTime, false],
+    ['of the node to the address that moves as well', flow('10.91.0.1', '10.91.0.1', 53), inTime, false],
     ['of others is not ours', flow('192.0.2.5', '192.0.2.6', 80), inTime, false],
   ])('%s', (_, running, now, ends) => expect(mustEnd(world, 'n1', running, now)).toBe(ends));
 });

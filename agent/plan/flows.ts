@@ -24,8 +24,7 @@ export function mayNarrow(before: Snapshot | undefined, after: Snapshot): boolea
 /** Whether a running flow of a device could not begin at `now` (Unix milliseconds): then it has to end. */
 export function mustEnd(world: World, node: string, flow: Flow, now: number): boolean {
   const { pool, nodes, vip } = world.roster;
-  if (!cidrContains(pool, flow.source) || nodes.some(({ tunnelAddress }) => tunnelAddress === flow.source))
-    return false;
+  if (!cidrContains(pool, flow.source) || isHeld(world, flow.source)) return false;
   const own = [nodes.find(({ name }) => name === node)?.tunnelAddress, vip].includes(flow.destination);
   const packet: Packet = {
     node,
@@ -40,6 +39,11 @@ export function mustEnd(world: World, node: string, flow: Flow, now: number): bo
     phase: 'first',
   };
   return evaluate(world, packet, now).verdict === 'denied';
+}
+
+/** Whether a node has this address, so that no device can: what comes from it is what nodes say to themselves. */
+function isHeld({ roster: { nodes, vip }, fronts }: World, address: string): boolean {
+  return address === vip || fronts.has(address) || nodes.some(({ tunnelAddress }) => tunnelAddress === address);
 }
 
 function placeOf(world: World, node: string, { destination, answeredBy }: Flow, own: boolean): Packet['to'] {
