@@ -21,6 +21,9 @@ const policy = policyOf(
   'allow developer -> far tcp/80',
 );
 
+/** Said only where it is asked for: figures of a busy machine are no figures. */
+const tell = (what: string, ms: number) => process.env.POSTERN_TELL && console.info(`${what}: ${Math.round(ms)} ms`);
+
 describe.skipIf(obstacle !== undefined)('three nodes on three subnets, one of them behind NAT', () => {
   let lab: MeshLab;
   let n1: MeshNode;
@@ -110,6 +113,29 @@ describe.skipIf(obstacle !== undefined)('three nodes on three subnets, one of th
     await until('the route is back', async () => (await fetched(lab.ana.host, inner)) === '172.19.0.1');
     await n2.host.run(['ip', 'link', 'delete', 'wg-mesh']);
     await until('the interface is back', async () => (await fetched(lab.ana.host, inner)) === '172.19.0.1', 30_000);
+  });
+
+  test('what the kernel tells of is looked at at once, and put right', async () => {
+    const took = async (what: string, isRight: () => Promise<boolean>) => {
+      const began = performance.now();
+      await until(`${what} is put right`, isRight);
+      tell(what, performance.now() - began);
+    };
+    const seen = n1.log().length;
+    for (const device of ['wg-mesh', 'eth-lan']) {
+      const path = `net.ipv4.conf.${device}.forwarding`;
+      await n1.host.run(['sysctl', '-qw', `${path}=0`]);
+      await took(`forwarding of ${device}`, async () => (await n1.host.run(['sysctl', '-n', path])).trim() === '1');
+    }
+    await n1.host.run(['ip', 'address', 'add', '10.91.0.77/32', 'dev', 'wg0']);
+    const addresses = () => n1.host.run(['ip', 'address', 'show', 'dev', 'wg0']);
+    await took('an address', async () => !(await addresses()).includes('10.91.0.77'));
+    if (Bun.which('nft') !== null) {
+      await n1.host.run(['iptables', '-I', 'FORWARD', '-j', 'ACCEPT']);
+      const first = async () => (await n1.host.run(['iptables', '-S', 'FORWARD'])).split('\n')[1];
+      await took('a rule on top', async () => (await first()) === '-A FORWARD -j POSTERN-FORWARD');
+    }
+    expect(n1.log().slice(seen)).toContain('repaired: ');
   });
 
   test('a node that moves is called where it is now', async () => {

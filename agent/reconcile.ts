@@ -30,8 +30,12 @@ export type PassReport = {
 export interface Reconciler {
   /** A new goal; the pass under way gives way to it. Undefined closes the node. */
   aimFor(snapshot: Snapshot | undefined): void;
+  /** The interfaces that networks lie behind. */
+  devices(): readonly InterfaceName[];
   /** Something on the machine has changed: look now instead of at the next interval. */
   wake(): void;
+  /** The same, if no look has begun since `at` (the steady clock's milliseconds): what we did ourselves is news to nobody. */
+  wakeUnlessSeen(at: number): void;
   /** Passes until stopped: for each new goal, and by itself every `everyMs`. */
   run(): Promise<void>;
   stop(): void;
@@ -95,6 +99,7 @@ export function createReconciler({
   /** The goal whose narrowing has ended the flows that it forbids. */
   let narrowed: Goal | undefined;
   let failures = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
   let isStopped = false;
 
   const applied = () => (reached?.desired.tunnel === undefined ? undefined : versionOf(reached.snapshot));
@@ -136,9 +141,14 @@ export function createReconciler({
     narrowed = towards;
   };
 
+  const observe = (towards: Goal) => {
+    lookedAt = performance.now();
+    return system.observe(towards.devices);
+  };
+
   /** Gives up looking when a newer goal comes: looking changes nothing, and the goal should not wait. */
   const look = async (towards: Goal) => {
-    const looking = system.observe(towards.devices);
+    const looking = observe(towards);
     const first = await Promise.race([looking, wake.promise]);
     if (first !== 'wake') return first;
     looking.catch(() => undefined);
@@ -161,7 +171,7 @@ export function createReconciler({
       await carryOut(seen.node, steps, towards);
       if (isRepair) repaired = steps.slice(0, 100).map(describeStep);
       for (const step of steps) log(`${isRepair ? 'repaired' : 'done'}: ${describeStep(step)}`);
-      const after = await system.observe(towards.devices);
+      const after = await observe(towards);
       onSeen?.(towards.desired, after);
       belief = after.node;
       wireguard = after.wireguard;
@@ -180,7 +190,13 @@ export function createReconciler({
       wake.resolve('wake');
     },
 
+    devices: () => goal.devices,
+
     wake: () => wake.resolve('wake'),
+
+    wakeUnlessSeen(at) {
+      if (at > lookedAt) wake.resolve('wake');
+    },
 
     async run() {
       while (!isStopped) {

@@ -22,6 +22,7 @@ import {
   readConfig,
   readWireguardKey,
 } from './system/config.ts';
+import { watchEvents } from './system/events.ts';
 import { newFigures, serveFigures } from './system/figures.ts';
 import { followMaster } from './system/follow.ts';
 import { watchLoad } from './system/load.ts';
@@ -220,12 +221,17 @@ export async function runAgent(
     bundles,
   );
   following.catch((error: Error) => log(error.message));
+  const events = watchEvents({
+    devices: () => [config.interface, config.meshInterface, ...reconciler.devices()],
+    onChange: reconciler.wakeUnlessSeen,
+  });
   const looking = setInterval(() => lookAround().catch((error: Error) => log(error.message)), lookAroundEveryMs);
   const place = config.metrics === undefined ? undefined : parseLoopback(config.metrics);
   const shown = place && serveFigures(place, figures);
   if (shown !== undefined) log(`figures are at ${shown.url}metrics`);
   await reconciler.run();
   shown?.stop();
+  events.stop();
   clearInterval(looking);
   clearTimeout(arrival);
   inside.stop();

@@ -21,6 +21,9 @@ const packetsEach = 10;
 /** Sets are loaded some time before the packet comes, so timeouts run. */
 const loadedBefore = [0, 0, 1, 60, 3_600] as const;
 
+/** It takes a front, other ports of it, a backend behind the other node and both nodes in the mesh. */
+const often = (construct: string) => (construct === 'a front leads on through another node' ? 40 : 100);
+
 interface Trial extends Case {
   readonly seed: number;
   readonly source: string;
@@ -54,8 +57,12 @@ function compiled(world: World, node: string, revision: number, loadedAt: number
 function agrees(expected: Verdict, outcome: Outcome, { packet, host, world }: Case & { world: World }): boolean {
   if (expected.verdict !== outcome.verdict) return false;
   // A node that does not hold a front leads on from it what its kernel took for a flow, and so can tell it off.
+  // So does one that redirects to a container what another node sends it.
   const isTold =
-    host.loose && packet.phase === 'stray' && packet.to.kind === 'tunnel' && world.fronts.has(packet.destination);
+    host.loose &&
+    packet.phase === 'stray' &&
+    ((packet.to.kind === 'tunnel' && world.fronts.has(packet.destination)) ||
+      (packet.from.kind === 'mesh' && packet.to.kind === 'published'));
   if (expected.verdict === 'denied') return isTold || expected.reset === outcome.reset;
   if (expected.verdict === 'untouched' || packet.to.kind === 'published') return true;
   return expected.masquerade === outcome.masquerade && expected.redirectedTo === outcome.redirectedTo;
@@ -82,13 +89,13 @@ describe('compiled rules do what the lines say', () => {
     expect(tried).toBeGreaterThanOrEqual(10_000);
     expect(allowed / tried).toBeGreaterThan(0.3);
     expect(
-      constructs.filter((name) => (met.get(name) ?? 0) < 100).map((name) => `${name}: ${met.get(name) ?? 0}`),
+      constructs.filter((name) => (met.get(name) ?? 0) < often(name)).map((name) => `${name}: ${met.get(name) ?? 0}`),
     ).toEqual([]);
   }, 120_000);
 });
 
 describe('a mistake in the compiled rules is noticed', () => {
-  const known = [...trials(700)];
+  const known = [...trials(1_500)];
 
   test.each(mutants)('$name', ({ name, apply }) => {
     const changed = new Map<Firewall, Trial | undefined>();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { evaluate } from './evaluate.ts';
-import { inDecember, inNovember, sampleLines, sampleWorld, worldOf } from './fixture/sample-world.ts';
+import { inDecember, inNovember, sampleLines, sampleRoster, sampleWorld, worldOf } from './fixture/sample-world.ts';
 import type { Packet } from './packet.ts';
 
 const laptop = '10.91.65.1';
@@ -34,6 +34,7 @@ const packet = (
   phase: 'first',
   ...(typeof rest === 'number' ? {} : rest),
 });
+const at = (name: string, port: number) => ({ node: name, port });
 const ping = { protocol: 'icmp', icmpType: 8 } as const;
 
 /** `allowed by what`, `denied because`, `untouched`. */
@@ -101,6 +102,47 @@ describe('at the node itself', () => {
     ['at another address of the node', packet(guest, '192.0.2.1', { kind: 'published' }, 5432), 'denied no-way-here'],
     ['ping', packet(guest, n1, node, ping), 'denied no-grant'],
   ])('%s', (_, one, expected) => expect(said(sampleWorld(), one)).toBe(expected));
+});
+
+describe('over the mesh', () => {
+  const world = worldOf(sampleLines, {
+    ...sampleRoster,
+    mesh: { cidr: '10.77.0.0/24' },
+    nodes: sampleRoster.nodes.map((one, place) => ({
+      ...one,
+      mesh: { publicKey: one.name, address: `10.77.0.${place + 1}`, endpoints: [] },
+    })),
+  });
+  const mesh = { kind: 'mesh' } as const;
+  const fromN2 = { from: mesh } as const;
+  test.each([
+    [
+      'a grant to a network behind another node',
+      packet(laptop, '172.17.0.1', mesh, at('n2', 5432)),
+      'allowed line 13 nat',
+    ],
+    ['who has none', packet(guest, '172.17.0.1', mesh, at('n2', 5432)), 'denied no-grant'],
+    ['what the node leads to itself', packet(desk, '172.19.3.4', mesh, at('n2', 80)), 'denied no-way-here'],
+    ["a front's other port", packet(laptop, gitlab, node, at('n2', 22)), 'allowed line 10 to 172.19.0.10 nat'],
+    ['led on for another node', packet('10.77.0.2', '172.17.0.1', by('docker0'), fromN2), 'allowed mesh nat'],
+    ['by another interface', packet('10.77.0.2', '172.17.0.1', bridge, fromN2), 'denied not-between-nodes'],
+    ['from no node', packet('172.30.0.1', '172.17.0.1', by('docker0'), fromN2), 'denied not-between-nodes'],
+    ['to a device', packet('10.77.0.2', laptop, tunnel, fromN2), 'denied begun-outside'],
+    ['a probe of another agent', packet('10.77.0.2', '10.77.0.1', node, { ...fromN2, port: 51830 }), 'allowed mesh'],
+    ['VRRP', packet('10.77.0.2', '10.77.0.1', node, { ...fromN2, protocol: 'vrrp' }), 'allowed mesh'],
+    ['SSH', packet('10.77.0.2', '10.77.0.1', node, { ...fromN2, port: 22 }), 'denied not-between-nodes'],
+    [
+      'a network that begins',
+      packet('172.17.0.1', '10.77.0.2', mesh, { from: by('docker0') }),
+      'denied not-between-nodes',
+    ],
+    [
+      "a node's address there, from outside",
+      packet('192.0.2.9', '10.77.0.1', node, { from: by('eno1') }),
+      'denied inside-from-outside',
+    ],
+    ['in IPv6', packet('10.77.0.2', '10.77.0.1', node, { ...fromN2, family: 6 }), 'denied ipv6-inside'],
+  ])('%s', (_, one, expected) => expect(said(world, one)).toBe(expected));
 });
 
 describe('from elsewhere', () => {

@@ -265,7 +265,9 @@ function fromMesh(world: World, packet: Packet): Verdict {
     (way) => way.node.value === node && to.kind === 'interface' && way.device.value === to.name,
   );
   if (isFromNode && here && phase !== 'stray') return { verdict: 'allowed', by, masquerade: true };
-  return { ...denied('not-between-nodes'), reset: protocol === 'tcp' && phase !== 'first' };
+  // What belongs to no flow is redirected nowhere, and so comes to the node itself.
+  const isForwarded = to.kind !== 'published' || phase === 'further';
+  return { ...denied('not-between-nodes'), reset: protocol === 'tcp' && phase !== 'first' && isForwarded };
 }
 
 /** Nobody but devices and nodes goes over the mesh; a node that answers is told that there is no flow. */
