@@ -13,9 +13,20 @@ import { policy } from './scenarios/policy.ts';
 import { policySwap } from './scenarios/policy-swap.ts';
 import { powerCycle } from './scenarios/power-cycle.ts';
 import { restore } from './scenarios/restore.ts';
+import { services } from './scenarios/services.ts';
 
 /** Everything `ops/lab run` knows. */
-export const scenarios: readonly Scenario[] = [lab, onboarding, mitm, policy, policySwap, powerCycle, keys, restore];
+export const scenarios: readonly Scenario[] = [
+  lab,
+  onboarding,
+  mitm,
+  policy,
+  policySwap,
+  powerCycle,
+  keys,
+  restore,
+  services,
+];
 
 /** Everything `ops/bench` knows. */
 export const benchmarks: readonly Scenario[] = [memory, firewall, enrol, kill, lists, converge];
