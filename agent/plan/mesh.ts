@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
-import type { Cidr, Endpoint, InterfaceName } from '#contract/network.ts';
+import * as v from 'valibot';
+import { type Cidr, type Endpoint, type InterfaceName, Ipv4 } from '#contract/network.ts';
 import type { Snapshot } from '#contract/snapshot.ts';
 import { addressInMesh, type MeshPeer, desiredMesh as meshOf } from '#policies/desired/mesh.ts';
 import type { World } from '#policies/meaning/world.ts';
@@ -81,5 +81,5 @@ export function planMesh(
 }
 
 function isLiteral(endpoint: Endpoint): boolean {
-  return isIP(endpoint.slice(0, endpoint.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')) !== 0;
+  return endpoint.startsWith('[') || v.is(Ipv4, endpoint.slice(0, endpoint.lastIndexOf(':')));
 }
