@@ -8,11 +8,11 @@ import { joinLine } from './join-line.ts';
 const script = 'echo "ran with $1 $2"\n';
 const line = joinLine('https://vpn.example.com:8443', 'ROOT', sha256Hex(script));
 
-/** Runs the line by a real shell; `curl` is a stand-in that delivers `delivered`. */
-function run(delivered: string) {
+/** Runs the line by a real shell; `curl` is a stand-in that delivers `delivered`, or reaches nobody. */
+function run(delivered: string | undefined) {
   const folder = mkdtempSync(join(tmpdir(), 'postern-join-'));
-  writeFileSync(join(folder, 'delivered'), delivered);
-  writeFileSync(join(folder, 'curl'), `#!/bin/sh\ncp "${folder}/delivered" "$4"\n`, { mode: 0o755 });
+  if (delivered !== undefined) writeFileSync(join(folder, 'delivered'), delivered);
+  writeFileSync(join(folder, 'curl'), `#!/bin/sh\ncp "${folder}/delivered" "$6" 2>/dev/null\n`, { mode: 0o755 });
   const child = Bun.spawnSync(['/bin/sh', '-c', line], {
     env: { PATH: `${folder}:${process.env.PATH}`, TMPDIR: folder },
   });
@@ -30,6 +30,9 @@ describe('the join line', () => {
     expect(swapped.said).toContain('nothing was run');
     expect(swapped.said).not.toContain('owned');
   });
+
+  test('runs nothing when the master is out of reach, and leaves the word to curl', () =>
+    expect(run(undefined)).toEqual({ status: 1, said: '' }));
 
   test('starts an installed client where no script is served', () =>
     expect(joinLine('https://h:1', 'ROOT', undefined)).toBe('postern-client join --master https://h:1 --root ROOT'));

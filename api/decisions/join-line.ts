@@ -4,10 +4,10 @@
  */
 export function joinLine(publicUrl: string, rootThumbprint: string, scriptSha256: string | undefined): string {
   if (scriptSha256 === undefined) return `postern-client join --master ${publicUrl} --root ${rootThumbprint}`;
-  const fetched = `f=$(mktemp) && curl -fsSk ${publicUrl}/join.sh -o "$f"`;
+  const fetched = `f=$(mktemp) && curl -fsSk --connect-timeout 10 ${publicUrl}/join.sh -o "$f"`;
   const checked = `(sha256sum "$f" 2>/dev/null || shasum -a 256 "$f") | grep -q '^${scriptSha256} '`;
   const refused = `{ echo 'postern: the script was changed on its way; nothing was run' >&2; false; }`;
-  return `${fetched} && ${checked} || ${refused} && sh "$f" ${publicUrl} ${rootThumbprint}`;
+  return `${fetched} && { ${checked} || ${refused}; } && sh "$f" ${publicUrl} ${rootThumbprint}`;
 }
 
 /** The line for a machine that becomes a node, run in a checkout of this repository. It holds no code. */

@@ -5,6 +5,7 @@ import { Thumbprint } from '#contract/key.ts';
 import { Name } from '#contract/name.ts';
 import { Endpoint } from '#contract/network.ts';
 import { NodeEnrolment } from '#contract/node-enrolment.ts';
+import { healthPort } from '#contract/probe.ts';
 import { openMaster, Refused } from '../cli/master.ts';
 import { readCode } from './code.ts';
 import { CommandFailed, run } from './command.ts';
@@ -26,8 +27,9 @@ export type Membership = v.InferOutput<typeof Membership>;
 export type Joined = {
   node: string;
   master: string;
+  /** None, and no addresses, where the master does not answer: it is the one that knows them. */
   endpoints: string[];
-  tunnelAddress: string;
+  tunnelAddress: string | null;
   meshAddress: string | null;
   created: boolean;
   changed: boolean;
@@ -63,15 +65,16 @@ export async function join(
   await run(agentProgram('configure', '--state-dir', paths.stateDir, ...words));
   const isStarted = await services.start();
   if (isStarted) say('starting the agent');
-  const shown = await awaitHealthy(paths, node, services.logs);
+  const isNew = known.node === undefined;
+  const shown = await awaitHealthy(paths, node, services.logs, isNew);
   const joined = {
     node,
     master: known.master,
-    endpoints: shown.endpoints,
-    tunnelAddress: shown.tunnelAddress,
-    meshAddress: shown.mesh?.address ?? null,
-    created: known.node === undefined,
-    changed: isStarted || known.node === undefined,
+    endpoints: shown?.endpoints ?? [],
+    tunnelAddress: shown?.tunnelAddress ?? null,
+    meshAddress: shown?.mesh?.address ?? null,
+    created: isNew,
+    changed: isStarted || isNew,
   };
   return { joined, services };
 }
@@ -122,8 +125,19 @@ async function enrol(
   return name;
 }
 
-/** Waits until the master has heard that all is in force here. @throws StateProblem with what is in the way. */
-async function awaitHealthy(paths: StatePaths, name: string, logs: string): Promise<NodeResource> {
+/**
+ * Waits until the master has heard that all is in force here. A machine that was a node before goes on without its
+ * master, and what its own agent says counts then.
+ *
+ * @returns undefined when the master does not answer.
+ * @throws StateProblem with what is in the way.
+ */
+async function awaitHealthy(
+  paths: StatePaths,
+  name: string,
+  logs: string,
+  isNew: boolean,
+): Promise<NodeResource | undefined> {
   let why = 'it says nothing';
   for (const end = Date.now() + 30_000; Date.now() < end; await Bun.sleep(300)) {
     try {
@@ -134,7 +148,17 @@ async function awaitHealthy(paths: StatePaths, name: string, logs: string): Prom
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
       why = error.message;
+      if (!isNew && (await isWell())) return undefined;
     }
   }
   throw new StateProblem(`The node ${name} has joined, and does not become healthy: ${why}. See ${logs}.`);
+}
+
+/** What the agent says of this node to its own machine. */
+async function isWell(): Promise<boolean> {
+  const signal = AbortSignal.timeout(1_000);
+  return fetch(`http://127.0.0.1:${healthPort}/`, { signal }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
 }

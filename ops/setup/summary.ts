@@ -28,6 +28,13 @@ export function portsOf({ endpoint, listen }: Pick<SetupConfig, 'endpoint' | 'li
 /** What a person reads on a machine that has become a node of a master elsewhere. */
 export function renderJoined(joined: Joined, kind: 'systemd' | 'supervisor'): string {
   const { node, master, endpoints, tunnelAddress, meshAddress, created, changed } = joined;
+  if (tunnelAddress === null)
+    return [
+      '',
+      `This machine is ${node}, a node of ${master}, which does not answer. The node is up with what it was told before.`,
+      'What changes at the master meanwhile comes when it is back.',
+      '',
+    ].join('\n');
   const state = created ? 'is a node of' : changed ? 'runs again as a node of' : 'is a node of';
   return [
     '',
