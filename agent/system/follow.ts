@@ -26,7 +26,8 @@ export type Follow = {
   address: () => Promise<string>;
 };
 
-const retryMs = { first: 500, most: 5_000 };
+/** With the jitter, at most 3 s: a master that is back has all its nodes within 5 s. */
+const retryMs = { first: 500, most: 2_000 };
 
 /**
  * Keeps up with the master: listens for notices, fetches what is newer, and looks by itself every 15 to 30 s in case a
