@@ -1,14 +1,18 @@
 import type { Scenario } from './scenario.ts';
 import { converge } from './scenarios/converge.ts';
 import { enrol } from './scenarios/enrol.ts';
+import { failover } from './scenarios/failover.ts';
 import { firewall } from './scenarios/firewall.ts';
 import { keys } from './scenarios/keys.ts';
 import { kill } from './scenarios/kill.ts';
 import { lab } from './scenarios/lab.ts';
 import { lists } from './scenarios/lists.ts';
+import { many } from './scenarios/many.ts';
+import { masterDown } from './scenarios/master-down.ts';
 import { memory } from './scenarios/memory.ts';
 import { mitm } from './scenarios/mitm.ts';
 import { onboarding } from './scenarios/onboarding.ts';
+import { partition } from './scenarios/partition.ts';
 import { policy } from './scenarios/policy.ts';
 import { policySwap } from './scenarios/policy-swap.ts';
 import { powerCycle } from './scenarios/power-cycle.ts';
@@ -26,6 +30,10 @@ export const scenarios: readonly Scenario[] = [
   keys,
   restore,
   services,
+  failover,
+  partition,
+  masterDown,
+  many,
 ];
 
 /** Everything `ops/bench` knows. */

@@ -79,7 +79,7 @@ export const masterDown: Scenario = {
     });
 
     const reconverged_ms = await step('the master is back, and all nodes are with it', async (note) => {
-      await faultsOf(cluster).kill.end(first);
+      const returning = faultsOf(cluster).kill.end(first);
       const serves = async () => (await master.owner.call('GET', '/healthz')).status === 200;
       await until('the master serves', serves, 60_000);
       const ms = await until('all nodes are connected and in force', async () => {
@@ -89,6 +89,7 @@ export const masterDown: Scenario = {
           ({ connected, applied, problem }) => connected && problem === null && applied?.revision === revision,
         );
       });
+      await returning;
       note(`${ms} ms after it serves`);
       return ms;
     });
