@@ -39,6 +39,8 @@ export type PresenceOptions = {
   /** This node stands otherwise than before, or a device told something: the master should know. */
   onChange: () => void;
   onStanding: (standing: Standing) => void;
+  /** Other nodes, and networks of theirs, that cannot be reached: after each change of that. */
+  onUnfit: (unfit: ReadonlySet<string>) => void;
   /** The kernel does not forward what it should. */
   onForwardingOff: () => void;
   /** What people should know of this node beside why it does not count. */
@@ -97,6 +99,7 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
     tunnel: config.interface,
     keepalived,
     isWanted: supervisor.isWanted,
+    onUnfit: options.onUnfit,
     onForwardingOff: options.onForwardingOff,
     log,
     onChange(standing, isNews) {

@@ -28,8 +28,11 @@ export type PassReport = {
 };
 
 export interface Reconciler {
-  /** A new goal; the pass under way gives way to it. Undefined closes the node. */
-  aimFor(snapshot: Snapshot | undefined): void;
+  /**
+   * A new goal; the pass under way gives way to it. Undefined closes the node. `unfit`: the other nodes, and networks of
+   * theirs, that cannot be reached now.
+   */
+  aimFor(snapshot: Snapshot | undefined, unfit?: ReadonlySet<string>): void;
   /** The interfaces that networks lie behind. */
   devices(): readonly InterfaceName[];
   /** Something on the machine has changed: look now instead of at the next interval. */
@@ -185,8 +188,8 @@ export function createReconciler({
   };
 
   return {
-    aimFor(snapshot) {
-      goal = goalOf(snapshot, self);
+    aimFor(snapshot, unfit) {
+      goal = goalOf(snapshot, self, unfit);
       wake.resolve('wake');
     },
 
@@ -225,10 +228,10 @@ export function createReconciler({
   };
 }
 
-function goalOf(snapshot: Snapshot | undefined, self: NodeSelf): Goal {
+function goalOf(snapshot: Snapshot | undefined, self: NodeSelf, unfit?: ReadonlySet<string>): Goal {
   const meaning = snapshot && understand(snapshot);
   // What cannot be understood was refused before it came here; a node without a goal is closed.
-  const desired = snapshot && meaning?.ok ? desiredNode(snapshot, meaning.world, self) : closedNode(self);
+  const desired = snapshot && meaning?.ok ? desiredNode(snapshot, meaning.world, self, unfit) : closedNode(self);
   const world = meaning?.ok ? meaning.world : undefined;
   return { snapshot, world, desired, devices: desired.tunnel?.forwarding ?? [] };
 }

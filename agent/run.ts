@@ -104,6 +104,10 @@ export async function runAgent(
     onProbe: figures.probed,
     onStanding: figures.stands,
     onChange: () => outbox.sendAgain(trouble()),
+    onUnfit(next) {
+      unfit = next;
+      if (snapshot !== undefined) reconciler.aimFor(snapshot, unfit);
+    },
     onForwardingOff: () => reconciler.wake(),
     remarks: () => inside.problems(),
   });
@@ -129,6 +133,7 @@ export async function runAgent(
   let bundles: readonly CachedBundle[] = cached.bundles;
   let trust = cached.trust && cached.trustJws ? { version: cached.trust.version, jws: cached.trustJws } : undefined;
   let distrust = cached.closedBecause;
+  let unfit: ReadonlySet<string> = new Set();
   figures.holds(snapshot);
   if (distrust !== undefined) log(`closed: ${distrust}`);
   let around = troubleAround(surroundings, config.interface);
@@ -202,7 +207,7 @@ export async function runAgent(
       onSnapshot: (next) => {
         snapshot = next;
         figures.holds(next);
-        reconciler.aimFor(next);
+        reconciler.aimFor(next, unfit);
         presence.aimFor(next);
         inside.aimFor(next);
         joinMesh();

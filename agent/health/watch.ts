@@ -6,6 +6,7 @@ import { isIsolated, seenHolder } from './neighbours.ts';
 import { openObserver } from './observe.ts';
 import { openProber } from './prober.ts';
 import { isNews, mayHold, type Standing, vrrpState } from './standing.ts';
+import { settled, unfitOf } from './unfit.ts';
 import type { Watched } from './watched.ts';
 
 /** Watches whether this node counts, and has keepalived know it. */
@@ -26,12 +27,16 @@ export type HealthWatchOptions = {
   isWanted: (daemon: string) => boolean;
   /** `isNews`: devices should ask again at once. */
   onChange: (standing: Standing, isNews: boolean) => void;
+  /** Which other nodes (`n2`), and which networks of theirs (`n2 internal`), cannot be reached: after each change of that. */
+  onUnfit: (unfit: ReadonlySet<string>) => void;
   /** The kernel forwards no packets that it should forward. */
   onForwardingOff: () => void;
   log: (line: string) => void;
 };
 
 const lookEveryMs = 100;
+/** A few lost answers lead no traffic elsewhere. */
+const unfitSettlesMs = 1_000;
 /** What does not answer at the beginning is waited for no longer than this. */
 const askedWithinMs = 1_500;
 
@@ -44,12 +49,14 @@ export function watchHealth(options: HealthWatchOptions): HealthWatch {
   let standing: Standing | undefined;
   const beganAt = performance.now();
   let isForwarding = true;
+  const unfit = settled(unfitSettlesMs, options.onUnfit);
 
   const look = () => {
     keepalived.look();
     if (watched === undefined || isInForce === undefined) return;
     if (standing === undefined && !observer.hasAsked() && performance.now() - beganAt < askedWithinMs) return;
     const heard = prober.heard();
+    unfit.look(unfitOf(watched.others.keys(), heard), performance.now());
     const { forwardsNow, ...findings } = observer.look(heard);
     if (!forwardsNow && isForwarding) onForwardingOff();
     isForwarding = forwardsNow;

@@ -29,9 +29,9 @@ export function desiredMesh(
   world: World,
   { node, mesh: own }: Pick<NodeSelf, 'node' | 'mesh'>,
   mtu: number,
-  silent: ReadonlySet<string>,
+  unfit: ReadonlySet<string>,
 ): DesiredMesh | undefined {
-  const mesh = meshOf(snapshot, world, node, silent);
+  const mesh = meshOf(snapshot, world, node, unfit);
   if (mesh === undefined) return undefined;
   return {
     name: own.interface,

@@ -64,14 +64,14 @@ export function closedNode({ node, interface: tunnel, mesh }: Names): DesiredNod
 }
 
 /**
- * What a snapshot means for this node. One that is not in the snapshot (any more) is closed. `silent` names other nodes
- * that cannot be heard.
+ * What a snapshot means for this node. One that is not in the snapshot (any more) is closed. `unfit` says which other
+ * nodes, and which networks of theirs, cannot be reached now: `n2`, `n2 internal`.
  */
 export function desiredNode(
   snapshot: Snapshot,
   world: World,
   self: NodeSelf,
-  silent: ReadonlySet<string> = new Set(),
+  unfit: ReadonlySet<string> = new Set(),
 ): DesiredNode {
   const node = snapshot.nodes.find((candidate) => candidate.name === self.node);
   if (node === undefined) return closedNode(self);
@@ -97,7 +97,7 @@ export function desiredNode(
       forwarding: [...new Set(devices)],
     },
     peers: desiredPeers(snapshot),
-    mesh: desiredMesh(snapshot, world, self, mtu, silent),
+    mesh: desiredMesh(snapshot, world, self, mtu, unfit),
   };
 }
 

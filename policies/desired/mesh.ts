@@ -24,19 +24,22 @@ export type Mesh = {
   routes: readonly Cidr[];
 };
 
-/** Undefined for a node that is in no mesh. It is simply alone. `silent` names nodes that no other is led through now. */
+/**
+ * Undefined for a node that is in no mesh. It is simply alone. `unfit` says which nodes lead nowhere now (`n1`), and
+ * which networks a node does not lead to now (`n1 internal`).
+ */
 export function desiredMesh(
   snapshot: Pick<Snapshot, 'nodes' | 'mesh'>,
   world: World,
   name: string,
-  silent: ReadonlySet<string> = new Set(),
+  unfit: ReadonlySet<string> = new Set(),
 ): Mesh | undefined {
   const own = snapshot.nodes.find((node) => node.name === name)?.mesh;
   if (own === undefined || snapshot.mesh === undefined) return undefined;
   const others = snapshot.nodes.filter((node) => node.name !== name && node.mesh !== undefined);
-  const ways = [...world.networks.values()].flatMap(({ cidr, gateways }) => {
+  const ways = [...world.networks.values()].flatMap(({ name: network, cidr, gateways }) => {
     const names = gateways.map(({ node }) => node.value);
-    const preferred = names.includes(name) ? undefined : preferredOf(others, names, silent);
+    const preferred = names.includes(name) ? undefined : preferredOf(others, names, network.value, unfit);
     return preferred === undefined ? [] : [{ cidr: cidr.value, through: preferred.name }];
   });
   return {
@@ -57,10 +60,15 @@ export function addressInMesh({ address, cidr }: Pick<Mesh, 'address' | 'cidr'>)
   return `${address}/${cidrRange(cidr).prefix}`;
 }
 
-/** The most preferred of those that can be heard; when none can, the most preferred of all. */
-function preferredOf(nodes: readonly RosterNode[], names: readonly string[], silent: ReadonlySet<string>) {
+/** The most preferred of those that are fit for it; when none is, the most preferred of all. */
+function preferredOf(
+  nodes: readonly RosterNode[],
+  names: readonly string[],
+  network: string,
+  unfit: ReadonlySet<string>,
+) {
   const ranked = nodes
     .filter(({ name }) => names.includes(name))
     .toSorted((a, b) => b.priority - a.priority || (a.name < b.name ? -1 : 1));
-  return ranked.find(({ name }) => !silent.has(name)) ?? ranked[0];
+  return ranked.find(({ name }) => !unfit.has(name) && !unfit.has(`${name} ${network}`)) ?? ranked[0];
 }
