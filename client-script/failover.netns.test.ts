@@ -121,9 +121,6 @@ describe.skipIf(!canRun).each(runtimes)(
       const times = heard.map(([at]) => at);
       const longestMs = Math.max(...times.slice(1).map((at, index) => at - (times[index] ?? at)));
       const firstMs = (heard.find(([at, node]) => node === to && at >= before)?.[0] ?? Number.NaN) - before;
-      console.log(
-        `${name}: to ${to}: first answer after ${firstMs.toFixed(0)} ms, longest silence ${longestMs.toFixed(0)} ms`,
-      );
       return { longestMs, firstMs, lost: asked - heard.length, nodes: [...new Set(heard.map(([, node]) => node))] };
     };
 

@@ -69,7 +69,8 @@ ${exits}
 
 Usage: postern-client status [--json]
 
-Exits with 0 when connected, with 1 when not.
+Says which node has this device's packets, since when and why, how each node is, and what the last changes from one
+node to another were like. Exits with 0 when connected, with 1 when not.
 
 Examples:
   sudo postern-client status
@@ -90,6 +91,7 @@ ${exits}
 `,
   watch: `postern-client watch: keep the tunnel as the newest bundle says
 
+Changes to another node when the one it is on falls silent, is not well, is drained or is no longer the active one.
 Started by \`join\` and \`up\`; there is no need to run it by hand.
 
 Usage: postern-client watch [--state-dir DIR]

@@ -1,5 +1,4 @@
 import { lookup } from 'node:dns/promises';
-import { readFileSync } from 'node:fs';
 import { access, constants, readFile, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -10,7 +9,7 @@ import type { ObservedTunnel, PeerStep, RouteStep } from '../tunnel-plan.ts';
 import { CommandError, type RunCommand } from './command.ts';
 import { parseLink, parseRoutes } from './ip-json.ts';
 import { followNetwork } from './ip-monitor.ts';
-import { parseNetDev } from './net-dev.ts';
+import { openCounters } from './net-dev.ts';
 import type { Lack, LinkSettings, Platform } from './platform.ts';
 
 const patientTries = 10;
@@ -110,13 +109,7 @@ export function linux(run: RunCommand, searchPath = process.env.PATH ?? ''): Pla
 
     lower,
 
-    counters(name) {
-      try {
-        return parseNetDev(readFileSync('/proc/net/dev', 'latin1'), name);
-      } catch {
-        return undefined;
-      }
-    },
+    counters: openCounters(),
 
     watchNetwork(onChange, signal) {
       followNetwork(onChange, signal);

@@ -1,5 +1,8 @@
-import { expect, test } from 'bun:test';
-import { parseNetDev } from './net-dev.ts';
+import { afterAll, expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../fixture/program.ts';
+import { openCounters, parseNetDev } from './net-dev.ts';
 
 const text = `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
@@ -13,3 +16,18 @@ test.each([
   ['lo', { received: 21_051, sent: 21_051 }],
   ['wg0', undefined],
 ])('the packets of %s', (name, expected) => expect(parseNetDev(text, name)).toEqual(expected));
+
+const folder = temporaryFolder();
+afterAll(() => folder.remove());
+
+test('are read anew each time, however many interfaces stand before it', () => {
+  const path = join(folder.path, 'dev');
+  const others = Array.from({ length: 200 }, (_, index) => `veth${index}: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0\n`).join('');
+  writeFileSync(path, others + text);
+  const counters = openCounters(path);
+  expect(counters('postern0')).toEqual({ received: 789, sent: 987 });
+  writeFileSync(path, (others + text).replace('789', '790'));
+  expect(counters('postern0')).toEqual({ received: 790, sent: 987 });
+  expect(counters('wg0')).toBeUndefined();
+  expect(openCounters(join(folder.path, 'none'))('postern0')).toBeUndefined();
+});

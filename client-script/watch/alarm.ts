@@ -9,11 +9,13 @@ export type AlarmEvents = {
 
 /** Neither clock runs like the other through a sleep; and a look that comes this late was no look for a while. */
 const jumpMs = 2_000;
+const restMs = 2_000;
 
-/** Looks at what costs nothing to look at, ten times a second. */
+/** Looks at what costs nothing to look at, several times a second. */
 export class Alarm {
   private listening: Listening | undefined;
   private clocks: { wall: number; monotonic: number } | undefined;
+  private movedAt = Number.NEGATIVE_INFINITY;
 
   /** When something came through the tunnel that was no answer to a probe. Monotonic milliseconds. */
   get receivedAt(): number | undefined {
@@ -23,6 +25,11 @@ export class Alarm {
   /** Since when something is sent that nothing answers. */
   get waitingSince(): number | undefined {
     return this.listening?.waitingSince;
+  }
+
+  /** Whether nothing passed for a while, so that nobody waits for anything. */
+  isResting(monotonic: number): boolean {
+    return monotonic - this.movedAt > restMs;
   }
 
   look(
@@ -45,6 +52,9 @@ export class Alarm {
       return;
     }
     const before = this.listening;
+    if (before?.counters.sent !== counters.sent || before.counters.received !== counters.received) {
+      this.movedAt = monotonic;
+    }
     this.listening = before === undefined ? listen(counters, monotonic) : hear(before, counters, monotonic);
     const isHeard = before !== undefined && this.listening.receivedAt !== before.receivedAt;
     if (isSilent ? isHeard : isSuspicious(this.listening, roundTripMs, monotonic)) onSuspicion();

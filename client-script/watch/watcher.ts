@@ -14,6 +14,8 @@ import { Updates } from './updates.ts';
 import { type Watching, World } from './world.ts';
 
 const tickMs = 100;
+/** While nothing passes through the tunnel. */
+const restingTickMs = 250;
 const upkeepMs = 5_000;
 /** Until the next look at a node that did not answer for the first time. */
 const secondLookMs = 500;
@@ -70,7 +72,12 @@ export class Watcher {
     this.isTold = platform.watchNetwork(() => this.noteChange(), this.closing.signal);
     await this.upkeep();
     this.ask();
-    const ticking = setInterval(() => this.tick(), tickMs);
+    let ticking: NodeJS.Timeout | undefined;
+    const tick = () => {
+      this.tick();
+      ticking = setTimeout(tick, this.alarm.isResting(performance.now()) ? restingTickMs : tickMs);
+    };
+    tick();
     try {
       await new Promise<void>((resolve) => {
         this.closing.signal.addEventListener('abort', () => resolve());
@@ -80,7 +87,7 @@ export class Watcher {
         };
       });
     } finally {
-      clearInterval(ticking);
+      clearTimeout(ticking);
       this.close();
       await this.upkeeping;
     }
