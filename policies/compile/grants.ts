@@ -2,9 +2,11 @@ import type { Cidr } from '#contract/network.ts';
 import { writtenSubject } from '#policies/language/format-statement.ts';
 import {
   type AllowStatement,
+  answersPlainly,
   frontPort,
   type NetworkStatement,
   type Port,
+  plainPort,
   portContains,
   type ServiceStatement,
   type Subject,
@@ -134,7 +136,13 @@ function ofService(world: World, service: ServiceStatement, here: Here, ports: r
   return [
     ...(front.length === 0
       ? []
-      : [{ key: `front ${name}`, place: { kind: 'front', services: [name] } as const, ports: front }]),
+      : [
+          {
+            key: `front ${name}`,
+            place: { kind: 'front', services: [name] } as const,
+            ports: answersPlainly(service) ? [...front, plainPort] : front,
+          },
+        ]),
     ...(others.length === 0
       ? []
       : [{ key: `backend ${name}`, place: { kind: 'backend', service, device } as const, ports: others }]),

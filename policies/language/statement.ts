@@ -137,7 +137,14 @@ export function visiblePorts(service: ServiceStatement): readonly Port[] {
   return service.front === undefined ? ports : [frontPort, ...ports.slice(1)];
 }
 
-export const frontPort: Port = { protocol: 'tcp', first: 443, last: 443 };
+export const frontPort = { protocol: 'tcp', first: 443, last: 443 } as const satisfies Port;
+
+/** Where a front answers that it is to be asked by HTTPS: with what is granted there goes this, unless it is a port of the backend's. */
+export const plainPort: Port = { protocol: 'tcp', first: 80, last: 80 };
+
+export function answersPlainly(service: ServiceStatement): boolean {
+  return !visiblePorts(service).some((port) => portsOverlap(port, plainPort));
+}
 
 /** Whether every packet of `inner` is one of `outer`. */
 export function portContains(outer: Port, inner: Port): boolean {

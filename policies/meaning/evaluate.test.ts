@@ -52,7 +52,9 @@ describe('from a device', () => {
   test.each([
     ['a developer at a front', packet(laptop, gitlab, node, 443), 'allowed line 10'],
     ['at its other port', packet(laptop, gitlab, node, 22), 'allowed line 10 to 172.19.0.10 nat'],
-    ['at a port it has not', packet(laptop, gitlab, node, 80), 'denied no-grant'],
+    ['at the port that leads to HTTPS', packet(laptop, gitlab, node, 80), 'allowed line 10'],
+    ['a guest there', packet(guest, gitlab, node, 80), 'denied no-grant'],
+    ['at a port it has not', packet(laptop, gitlab, node, 81), 'denied no-grant'],
     ['at the backend behind its back', packet(laptop, '172.19.0.10', bridge, 443), 'denied no-grant'],
     ["a front hides its backend's port", packet(laptop, '10.91.127.2', node, 8080), 'denied no-grant'],
     ['a guest at a front', packet(guest, gitlab, node, 443), 'denied no-grant'],

@@ -2,9 +2,11 @@ import { cidrContains, type Ipv4 } from '#contract/network.ts';
 import { agentPort } from '#contract/probe.ts';
 import {
   type AllowStatement,
+  answersPlainly,
   frontPort,
   type NetworkStatement,
   type Port,
+  plainPort,
   type ServiceStatement,
   type Target,
   visiblePorts,
@@ -135,12 +137,9 @@ function leadsTo({ gateways }: NetworkStatement, node: string): boolean {
 }
 
 function judge(world: World, packet: Packet, way: Way, device: Principal, now: number): Verdict {
+  const atFront = way.kind === 'front' && answersPlainly(way.service) ? [frontPort, plainPort] : [frontPort];
   if (way.kind === 'none') return denied('no-way-here');
-  if (
-    way.kind === 'front' &&
-    way.backend === undefined &&
-    !(packet.to.kind === 'node' && portsMatch([frontPort], packet))
-  )
+  if (way.kind === 'front' && way.backend === undefined && !(packet.to.kind === 'node' && portsMatch(atFront, packet)))
     return denied('no-grant');
   if (way.kind === 'node') {
     const { node } = packet;
@@ -149,7 +148,9 @@ function judge(world: World, packet: Packet, way: Way, device: Principal, now: n
     const line = vpnOnlyLine(world, packet);
     if (line !== undefined) return { verdict: 'allowed', by: { kind: 'line', line }, masquerade: false };
   }
-  const matching = world.allows.filter((allow) => allows(world, allow, packet, way, device));
+  const isPlain = way.kind === 'front' && way.backend === undefined && portsMatch([plainPort], packet);
+  const asked = isPlain ? { ...packet, port: frontPort.first } : packet;
+  const matching = world.allows.filter((allow) => allows(world, allow, asked, way, device));
   const open = matching.find(({ until }) => until === undefined || until.value.at > now);
   if (open === undefined) {
     const [runOut] = matching;

@@ -43,8 +43,8 @@ export type Asked = { status: number; exitCode: number; text: string; ms: number
 
 /** curl with the authority's certificate and no other. @returns also what was refused. */
 export async function ask(laptop: Host, words: readonly string[], program = ['curl']): Promise<Asked> {
-  const common = ['-sS', '-m', '100', '--cacert', authorityFile, '-w', '\n%{http_code} %{time_total}'];
-  const { stdout, exitCode } = await laptop.run([...program, ...common, ...words], { timeoutMs: 110_000 });
+  const common = ['-sS', '-m', '300', '--cacert', authorityFile, '-w', '\n%{http_code} %{time_total}'];
+  const { stdout, exitCode } = await laptop.run([...program, ...common, ...words], { timeoutMs: 310_000 });
   const lines = stdout.split('\n');
   const [status = 0, seconds = 0] = (lines.pop() ?? '').split(' ').map(Number);
   return { status, exitCode, text: lines.join('\n'), ms: Math.round(seconds * 1000) };

@@ -99,6 +99,7 @@ async function othersNames({ fronts }: ServicesWorld, laptop: Host): Promise<num
   };
   const rows: [string, string[], Partial<Awaited<ReturnType<typeof ask>>>][] = [
     ["gitlab's own name", at('gitlab', 'gitlab'), { status: 200 }],
+    ['gitlab without TLS', [`http://gitlab.${internalDomain}/`], { status: 308 }],
     ['vault in the request', ['-H', `Host: vault.${internalDomain}`, ...at('gitlab', 'gitlab')], { status: 421 }],
     [
       'vault in the request, HTTP/1.1',
@@ -107,6 +108,7 @@ async function othersNames({ fronts }: ServicesWorld, laptop: Host): Promise<num
     ],
     ['vault in the handshake', at('vault', 'gitlab'), { exitCode: 35 }],
     ['gitlab in the handshake, at the vault', at('gitlab', 'vault'), { exitCode: 35 }],
+    ['vault without TLS', ['-H', `Host: vault.${internalDomain}`, `http://gitlab.${internalDomain}/`], { status: 421 }],
     ['the address itself', [`https://${fronts.gitlab}/`], { exitCode: 35 }],
   ];
   for (const [what, words, expected] of rows) {
@@ -114,7 +116,7 @@ async function othersNames({ fronts }: ServicesWorld, laptop: Host): Promise<num
     const isSo = Object.entries(expected).every(([key, value]) => found[key as keyof typeof found] === value);
     expect(isSo, () => `${what}: ${JSON.stringify(found)} is not ${JSON.stringify(expected)}`);
   }
-  return rows.length - 1;
+  return rows.length - 2;
 }
 
 /** A developer: reaches gitlab, and the vault neither at its own address nor anywhere else. */
@@ -127,7 +129,7 @@ async function uninvited({ cluster, fronts }: ServicesWorld, { vip }: Landmarks,
   expect(reached.status === 200, () => `a developer gets ${JSON.stringify(reached)} of gitlab`);
   const closed = [fronts.vault ?? '', '172.19.0.31'];
   for (const address of closed)
-    for (const port of [443, 8080])
+    for (const port of [80, 443, 8080])
       expect(!(await opens(host, address, port)), () => `a developer opens ${address}:${port}`);
 }
 
