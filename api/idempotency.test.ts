@@ -217,6 +217,7 @@ test('every route that makes something takes the key', async () => {
     '/v1/services': { name: 'gitlab', address: '172.19.0.1', ports: ['tcp/443'] },
     '/v1/ports': { node: 'n1', device: 'eth0', ports: ['tcp/5432'] },
     '/v1/grants': { subject: 'role:admin', target: 'gitlab', until: '2030-01-01' },
+    '/v1/node-codes': { name: 'n3', ttl: 600 },
     '/v1/nodes': { name: 'n2', publicKey, agentKey: key.x, endpoints: ['198.51.100.2:51820'] },
   };
   for (const [path, body] of Object.entries(bodies)) {

@@ -41,6 +41,11 @@ describe('what raises the revision', () => {
       ['PATCH', `/v1/users/${ben.user.id}`, { disabled: false }, 1, 'user.change'],
       ['DELETE', `/v1/devices/${ben.lease.id}`, undefined, 1, 'device.revoke'],
       ['DELETE', `/v1/users/${ben.user.id}`, undefined, 1, 'user.remove'],
+      ['POST', '/v1/node-codes', { name: 'n2' }, 0, 'node-code.add'],
+      ['PATCH', '/v1/nodes/n1', { draining: true }, 1, 'node.change'],
+      ['PATCH', '/v1/nodes/n1', { draining: true }, 0, ''],
+      ['PATCH', '/v1/settings', { upstreams: ['9.9.9.9'] }, 1, 'settings.change'],
+      ['PATCH', '/v1/settings', { upstreams: ['9.9.9.9'] }, 0, ''],
       ['DELETE', '/v1/nodes/n1', undefined, 1, 'node.remove'],
     ];
     for (const [method, path, body, raised, act] of steps) {
