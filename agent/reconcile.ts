@@ -189,7 +189,11 @@ export function createReconciler({
 
   return {
     aimFor(snapshot, unfit) {
-      goal = goalOf(snapshot, self, unfit);
+      const next = goalOf(snapshot, self, unfit);
+      // What cannot be reached matters only where something is led through it.
+      if (unfit !== undefined && snapshot === goal.snapshot && Bun.deepEquals(next.desired.mesh, goal.desired.mesh))
+        return;
+      goal = next;
       wake.resolve('wake');
     },
 
