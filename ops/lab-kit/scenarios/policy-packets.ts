@@ -181,7 +181,10 @@ export class Packets {
   private wayTo(destination: string, protocol: string, port: number, fromTunnel: boolean): Packet['to'] {
     const { roster } = this.node;
     const own = [
-      ...roster.nodes.map(({ tunnelAddress }) => tunnelAddress),
+      ...roster.nodes.flatMap(({ tunnelAddress, mesh }) => [
+        tunnelAddress,
+        ...(mesh === undefined ? [] : [mesh.address]),
+      ]),
       ...(roster.vip === undefined ? [] : [roster.vip]),
       ...roster.fronts.map(({ address }) => address),
       ...this.nodesOwn(),
