@@ -98,7 +98,10 @@ export async function openPresence(options: PresenceOptions): Promise<Presence> 
     node: config.node,
     tunnel: config.interface,
     keepalived,
-    isWanted: supervisor.isWanted,
+    daemons: {
+      isWanted: supervisor.isWanted,
+      isRunning: (name) => supervisor.state(name).pid !== undefined,
+    },
     onUnfit: options.onUnfit,
     onForwardingOff: options.onForwardingOff,
     log,

@@ -3,7 +3,10 @@ import { connect } from 'node:net';
 import type { Ipv4 } from '#contract/network.ts';
 import { answersQuestion, renderQuestion } from '../formats/dns-question.ts';
 
-/** Whether a connection can be made. A refusal is an answer as well where `refusalCounts`: somebody is there. */
+/**
+ * Whether a connection can be made. A refusal is an answer as well where `refusalCounts`: somebody is there. Bun calls every
+ * failure a refusal, so that only silence counts against who is asked.
+ */
 export function answersTcp(
   address: Ipv4,
   port: number,

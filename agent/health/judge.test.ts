@@ -9,10 +9,10 @@ const well: Findings = {
   ],
   links: [{ device: 'br-a', isThere: true }],
   answering: [{ name: 'nginx', isWell: true }],
-  networks: [{ name: 'a', isReachable: true, gateways: ['n1', 'n2'] }],
+  networks: [{ name: 'a', isReachable: true, isCertain: true, gateways: ['n1', 'n2'] }],
   others: [{ node: 'n2', healthy: true }],
 };
-const lost: Findings['networks'] = [{ name: 'a', isReachable: false, gateways: ['n1', 'n2'] }];
+const lost: Findings['networks'] = [{ name: 'a', isReachable: false, isCertain: true, gateways: ['n1', 'n2'] }];
 
 const rows: [string, Partial<Findings>, readonly string[]][] = [
   ['a node that does all it should', {}, []],
@@ -33,6 +33,7 @@ const rows: [string, Partial<Findings>, readonly string[]][] = [
   ],
   ['a network that only an unhealthy node reaches', { networks: lost, others: [{ node: 'n2', healthy: false }] }, []],
   ['a network that the other does not lead to', { networks: lost, others: [{ node: 'n3', healthy: true }] }, []],
+  ['a network that was lost just now', { networks: lost.map((one) => ({ ...one, isCertain: false })) }, []],
   ['a network, with nobody to be heard', { networks: lost, others: [] }, []],
 ];
 

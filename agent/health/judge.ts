@@ -12,7 +12,13 @@ export type Findings = {
   /** Programs beside the agent that answer those inside the tunnel. */
   answering: readonly { name: string; isWell: boolean | undefined }[];
   /** Networks that this node leads to, by whether any service in them answers it; `gateways` are all that lead there. */
-  networks: readonly { name: string; isReachable: boolean | undefined; gateways: readonly string[] }[];
+  networks: readonly {
+    name: string;
+    isReachable: boolean | undefined;
+    /** The others have had time to find out the same, so that a single host that has died is not held against this node. */
+    isCertain: boolean;
+    gateways: readonly string[];
+  }[];
   /** What other nodes that can be heard now say of themselves. */
   others: readonly Pick<ProbeAnswer, 'node' | 'healthy' | 'unreachable'>[];
 };
@@ -30,7 +36,8 @@ export function judge({ isInForce, forwarding, links, answering, networks, other
     ...forwarding.filter(({ isOn }) => isOn === false).map(({ device }) => `packets from ${device} are not forwarded`),
     ...links.filter(({ isThere }) => isThere === false).map(({ device }) => `the interface ${device} is gone`),
     ...answering.filter(({ isWell }) => isWell === false).map(({ name }) => `${name} does not answer`),
-    ...unreachable.flatMap(({ name, gateways }) => {
+    ...unreachable.flatMap(({ name, gateways, isCertain }) => {
+      if (!isCertain) return [];
       const better = others.find(
         ({ node, healthy, unreachable = [] }) => healthy && gateways.includes(node) && !unreachable.includes(name),
       );

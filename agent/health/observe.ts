@@ -20,15 +20,20 @@ export interface Observer {
 const askDaemonsEveryMs = 200;
 const beginningMs = 5_000;
 const graceMs = 3_000;
+const othersKnowAfterMs = 1_000;
 const askBackendsEveryMs = 300;
 /** Longer where answers usually take long. */
 const backendAnswersWithinMs = 250;
 const frontPort = 443;
 
-export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) => boolean): Observer {
+/** Programs beside the agent: whether one should run, and whether it does. */
+export type Daemons = { isWanted: (name: string) => boolean; isRunning: (name: string) => boolean };
+
+export function openObserver(tunnel: InterfaceName, { isWanted, isRunning }: Daemons): Observer {
   let watched: Watched | undefined;
   const checks = newChecks();
   let turn = 0;
+  const lostAt = new Map<string, number>();
   const openedAt = performance.now();
   const firstAsked = new Map<string, number>();
   /** How long services of a network take to answer, smoothed. */
@@ -43,12 +48,19 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
       ...(dnsName === undefined || !isWanted('dnsmasq')
         ? []
         : resolvers.map((address) => ({
+            daemon: 'dnsmasq',
             key: `dnsmasq at ${address}`,
             ask: () => answersDns(address, dnsName, askDaemonsEveryMs - 10),
           }))),
       ...(front === undefined || !isWanted('nginx') || !here.has(front)
         ? []
-        : [{ key: 'nginx', ask: () => answersTcp(front, frontPort, { withinMs: askDaemonsEveryMs - 10 }) }]),
+        : [
+            {
+              daemon: 'nginx',
+              key: 'nginx',
+              ask: () => answersTcp(front, frontPort, { withinMs: askDaemonsEveryMs - 10 }),
+            },
+          ]),
     ];
   };
   /** What has begun a moment ago, or got an address, need not answer yet. What should run when the agent begins must. */
@@ -57,6 +69,19 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
     const since = firstAsked.get(key) ?? now;
     firstAsked.set(key, since);
     return checks.isWell(key) === undefined && since - openedAt > beginningMs && now - since < graceMs;
+  };
+  /** One that has ended does not answer, and that is seen sooner than it is asked. Undefined before it ran at all. */
+  const runs = (daemon: string) => {
+    const key = `runs ${daemon}`;
+    const isSo = isRunning(daemon);
+    return isSo || checks.isWell(key) !== undefined ? steadily(key, isSo) : undefined;
+  };
+  /** Whether a network has been out of reach for as long as others need to find that out. */
+  const isLong = (name: string, isReachable: boolean | undefined) => {
+    const now = performance.now();
+    if (isReachable !== false) lostAt.delete(name);
+    else if (!lostAt.has(name)) lostAt.set(name, now);
+    return now - (lostAt.get(name) ?? now) >= othersKnowAfterMs;
   };
   const askDaemons = async () => {
     const asked = daemonChecks();
@@ -67,7 +92,11 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
       }),
     );
     for (const key of [...firstAsked.keys()]) if (!asked.some((one) => one.key === key)) firstAsked.delete(key);
-    checks.keepOnly([...asked.map(({ key }) => key), ...networkKeys(), ...kernelKeys()]);
+    checks.keepOnly([
+      ...asked.flatMap(({ daemon, key }) => [key, `runs ${daemon}`]),
+      ...networkKeys(),
+      ...kernelKeys(),
+    ]);
   };
   const networkKeys = () => (watched?.networks ?? []).map(({ name }) => `network ${name}`);
   const devices = () => watched?.devices ?? [];
@@ -122,6 +151,8 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
       const { networks } = watched;
       const now = new Map(devices().map((device) => [device, forwardingNow(device)]));
       const tunnelNow = forwardingNow(tunnel);
+      const asked = daemonChecks();
+      const running = new Map([...new Set(asked.map(({ daemon }) => daemon))].map((daemon) => [daemon, runs(daemon)]));
       // What is gone cannot forward; that is told of it once.
       const forwarding = [
         { device: tunnel, isOn: steadily(`forwarding ${tunnel}`, tunnelNow === true) },
@@ -131,12 +162,16 @@ export function openObserver(tunnel: InterfaceName, isWanted: (daemon: string) =
         forwardsNow: tunnelNow === true && [...now.values()].every((isOn) => isOn !== false),
         forwarding,
         links: [...now].map(([device, isOn]) => ({ device, isThere: steadily(`link ${device}`, isOn !== undefined) })),
-        answering: daemonChecks().map(({ key }) => ({ name: key, isWell: checks.isWell(key) })),
-        networks: networks.map(({ name, device, gateways }) => ({
-          name,
-          gateways,
-          isReachable: steadily(`carrier ${name}`, up.has(device)) ? checks.isWell(`network ${name}`) : false,
+        answering: asked.map(({ daemon, key }) => ({
+          name: key,
+          isWell: running.get(daemon) === false ? false : checks.isWell(key),
         })),
+        networks: networks.map(({ name, device, gateways, backends }) => {
+          const carries = steadily(`carrier ${name}`, up.has(device)) !== false;
+          const isReachable = carries ? checks.isWell(`network ${name}`) : false;
+          const hosts = new Set(backends.map(({ address }) => address)).size;
+          return { name, gateways, isReachable, isCertain: !carries || hosts > 1 || isLong(name, isReachable) };
+        }),
         others,
       };
     },

@@ -3,7 +3,7 @@ import type { InterfaceName } from '#contract/network.ts';
 import type { Keepalived } from '../services/keepalived-run.ts';
 import { judge } from './judge.ts';
 import { isIsolated, seenHolder } from './neighbours.ts';
-import { openObserver } from './observe.ts';
+import { type Daemons, openObserver } from './observe.ts';
 import { openProber } from './prober.ts';
 import { isNews, mayHold, type Standing, vrrpState } from './standing.ts';
 import { settled, unfitOf } from './unfit.ts';
@@ -23,8 +23,7 @@ export type HealthWatchOptions = {
   node: string;
   tunnel: InterfaceName;
   keepalived: Keepalived;
-  /** Whether a program beside the agent should run, so that it should answer. */
-  isWanted: (daemon: string) => boolean;
+  daemons: Daemons;
   /** `isNews`: devices should ask again at once. */
   onChange: (standing: Standing, isNews: boolean) => void;
   /** Which other nodes (`n2`), and which networks of theirs (`n2 internal`), cannot be reached: after each change of that. */
@@ -42,7 +41,7 @@ const askedWithinMs = 1_500;
 
 export function watchHealth(options: HealthWatchOptions): HealthWatch {
   const { node, tunnel, keepalived, onChange, onForwardingOff, log } = options;
-  const observer = openObserver(tunnel, options.isWanted);
+  const observer = openObserver(tunnel, options.daemons);
   const prober = openProber(log);
   let watched: Watched | undefined;
   let isInForce: boolean | undefined;
