@@ -51,6 +51,6 @@ export function isSuspicious({ unanswered, vain }: Listening, roundTripMs: numbe
 }
 
 /** After asking: what was sent before says nothing any more. */
-export function afterAsking({ unanswered: _, ...before }: Listening): Listening {
-  return { ...before, vain: before.vain + 1 };
+export function afterAsking({ unanswered, ...before }: Listening): Listening {
+  return unanswered === undefined ? before : { ...before, vain: before.vain + 1 };
 }

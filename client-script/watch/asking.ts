@@ -42,6 +42,8 @@ export class Asking {
   private readonly beingAsked = new Set<Name>();
   private round: Promise<void> | undefined;
   private isWantedAgain = false;
+  /** All are being asked, and what they say is not judged yet. */
+  private isCollecting = false;
   private roundAt = Number.NEGATIVE_INFINITY;
   private isSoon = false;
 
@@ -106,7 +108,10 @@ export class Asking {
       const waitMs = this.roundAt + leastPauseMs - performance.now();
       if (waitMs > 0) await pause(waitMs);
       this.roundAt = performance.now();
-      await this.runRound();
+      this.isCollecting = true;
+      await this.runRound().finally(() => {
+        this.isCollecting = false;
+      });
       if (!this.world.closing.aborted) await this.events.onRound();
     } while (this.isWantedAgain && !this.world.closing.aborted);
   }
@@ -129,8 +134,9 @@ export class Asking {
   private async inquire(prober: Prober, node: RosterNode): Promise<void> {
     const { name, tunnelAddress } = node;
     const limitMs = this.limitFor(name);
+    const beganAt = performance.now();
     this.beingAsked.add(name);
-    this.putOff(name, performance.now());
+    this.putOff(name, beganAt);
     let isAnswered = false;
     let wake = () => {};
     const answered = new Promise<void>((resolve) => {
@@ -146,7 +152,10 @@ export class Asking {
       await within(answered, sent === burst ? limitMs : apartMs);
     }
     this.beingAsked.delete(name);
-    if (!isAnswered) this.world.remember(name, afterSilence(this.world.memoryOf(name)));
+    const memory = this.world.memoryOf(name);
+    if (isAnswered || (memory.answeredAt ?? Number.NEGATIVE_INFINITY) >= beganAt) return;
+    this.world.remember(name, afterSilence(memory));
+    if (!memory.isSilent) this.askAgain();
   }
 
   /** One probe; when it is lost, all are asked. */
@@ -166,8 +175,12 @@ export class Asking {
     const after = afterAnswer(before, answered, performance.now());
     this.world.remember(node.name, after);
     this.events.onAnswer(node, answered);
-    // What is news to one may be told by all. In a round all are being asked.
-    if (isChanged(before, after) && !this.beingAsked.has(node.name)) this.askAll().catch(() => undefined);
+    if (isChanged(before, after)) this.askAgain();
+  }
+
+  /** What is news of one may be told by all. In a round all are being asked, and it is judged with the others. */
+  private askAgain(): void {
+    if (!this.isCollecting) this.askAll().catch(() => undefined);
   }
 
   private limitFor(name: Name): number {

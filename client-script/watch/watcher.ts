@@ -60,7 +60,7 @@ export class Watcher {
       onRound: () => this.judge(),
       onAnswer: ({ name }) => {
         this.noteReached(name).catch((error) => this.say(messageOf(error)));
-        if (this.updates.isOffered()) this.upkeepAt = 0;
+        if (this.updates.isOffered()) this.wantUpkeep();
       },
     });
     this.switching = new Switching(this.world, this.keeper, this.asking, this.alarm, outages);
@@ -106,16 +106,19 @@ export class Watcher {
     const { platform, now } = this.world.watching;
     const monotonic = performance.now();
     const { roundTripMs, isSilent } = this.world.memoryOf(this.world.current.node);
-    if (!this.asking.isRoundUnderWay) {
-      const all = platform.counters(interfaceName);
-      const { sent, received } = this.asking.counts;
-      this.alarm.look(
-        all && { sent: all.sent - sent, received: all.received - received },
-        { wall: now(), monotonic },
-        { roundTripMs, isSilent },
-        { onSuspicion: () => this.ask(), onWake: () => this.noteChange() },
-      );
-    }
+    const all = platform.counters(interfaceName);
+    const { sent, received } = this.asking.counts;
+    this.alarm.look(
+      all && { sent: all.sent - sent, received: all.received - received },
+      { wall: now(), monotonic },
+      { roundTripMs, isSilent },
+      {
+        onSuspicion: () => {
+          if (!this.asking.isRoundUnderWay) this.ask();
+        },
+        onWake: () => this.noteChange(),
+      },
+    );
     this.asking.tick(monotonic);
     if (this.upkeeping === undefined && monotonic >= this.upkeepAt) this.upkeep();
   }
@@ -142,7 +145,7 @@ export class Watcher {
       const { isSilent, silence } = this.world.memoryOf(name);
       return isSilent && silence === undefined;
     });
-    if (isPuzzled) this.upkeepAt = 0;
+    if (isPuzzled) this.wantUpkeep();
   }
 
   /** Another network, another address, or awake again. */
@@ -154,12 +157,18 @@ export class Watcher {
       this.isChanging = false;
       this.changedAt = performance.now();
       this.repairAt = 0;
-      this.upkeepAt = 0;
+      this.wantUpkeep();
       this.keeper
         .renewDeadSessions()
         .then(() => this.asking.askAll())
         .catch((error) => this.say(messageOf(error)));
     }, waitMs).unref();
+  }
+
+  /** Now; when it is being done, once more after that. */
+  private wantUpkeep(): void {
+    this.upkeepAt = 0;
+    if (this.upkeeping === undefined && !this.closing.signal.aborted) this.upkeep();
   }
 
   /** Repairs what is not as it should be, takes over what is newer, tells what was seen. */
