@@ -19,7 +19,12 @@ const mayRun = probe.exitCode === 0;
 const need = mayRun ? '' : ' (needs /dev/net/tun and the permission to make namespaces)';
 
 const listed = await run(lab, 'list');
-const names = listed.stdout.split('\n').flatMap((line) => line.match(/^[a-z][a-z0-9-]*/) ?? []);
+/** It is `failover` with more devices, and takes what else runs here with it. */
+const elsewhere = ['many'];
+const names = listed.stdout
+  .split('\n')
+  .flatMap((line) => line.match(/^[a-z][a-z0-9-]*/) ?? [])
+  .filter((name) => !elsewhere.includes(name));
 
 test('the lab has scenarios', () => expect(names.length, listed.stderr).toBeGreaterThan(0));
 

@@ -1,5 +1,6 @@
 import type { Host } from '../host.ts';
 import { Sampler } from '../sampler.ts';
+import type { Silence } from '../silence.ts';
 import { type Spread, spreadOf } from '../spread.ts';
 import type { Cluster } from './cluster.ts';
 import type { Fault, FaultKind } from './cluster-faults.ts';
@@ -11,11 +12,17 @@ export type Way = { host: Host; sampler: Sampler };
 export type Ways = { clean: Way; relay: Way };
 const wayNames = ['clean', 'relay'] as const;
 
-/** In ms: how long each way was cut by the fault, and again by the node's return. */
-export type Trial = Record<(typeof wayNames)[number], { outage: number; second: number }>;
+/**
+ * In ms: the longest silence of each way before the fault, so that what the machine itself adds is known, by the fault, and
+ * after the node's return.
+ */
+export type Trial = Record<(typeof wayNames)[number], { undisturbed: number; outage: number; second: number }>;
 
 /** Probes of the nodes are this far apart, so a fault falls anywhere between two. */
 const phaseMs = 5_000;
+const leastCalmMs = 500;
+/** Nobody follows a node's wish sooner after a change: it is no failure, and can wait. */
+const drainRestMs = 10_000;
 const leastObservedMs = 4_000;
 const mostObservedMs = 30_000;
 /** What comes back is watched for this long after all is as it should be. */
@@ -30,23 +37,29 @@ export async function tryFault(
   ways: Ways,
   kind: FaultKind,
   fault: Fault,
-  { phase = phaseMs } = {},
+  { phase = phaseMs, drainRest = drainRestMs } = {},
 ): Promise<Trial> {
   const used = kind === 'nginx_dead' ? await openFronts(ways) : ways;
   const samplers = wayNames.map((name) => used[name].sampler);
   const hosts = wayNames.map((name) => ways[name].host);
   const victim = await settled(cluster, landmarks, hosts);
   await Promise.all(samplers.map((sampler) => sampler.steady()));
-  await Bun.sleep(phase * Math.random());
+  const calm = Date.now();
+  await Bun.sleep((kind === 'drain' ? drainRest : leastCalmMs) + phase * Math.random());
 
   const from = Date.now();
-  await fault.begin(victim);
-  await Bun.sleep(leastObservedMs);
-  await Promise.all(samplers.map((sampler) => sampler.steady(500, mostObservedMs).catch(() => undefined)));
-  const until = Date.now();
-  const outages = await Promise.all(samplers.map((sampler) => sampler.silence(from, until)));
-
-  await fault.end(victim);
+  const undisturbed = await Promise.all(samplers.map((sampler) => sampler.silence(calm, from)));
+  let until = from;
+  let outages: Silence[] = [];
+  try {
+    await fault.begin(victim);
+    await Bun.sleep(leastObservedMs);
+    await Promise.all(samplers.map((sampler) => sampler.steady(500, mostObservedMs).catch(() => undefined)));
+    until = Date.now();
+    outages = await Promise.all(samplers.map((sampler) => sampler.silence(from, until)));
+  } finally {
+    await fault.end(victim);
+  }
   await settled(cluster, landmarks, hosts);
   await Bun.sleep(afterReturnMs);
   const end = Date.now();
@@ -54,6 +67,7 @@ export async function tryFault(
   if (used !== ways) await Promise.all(samplers.map((sampler) => sampler.end()));
 
   const of = (index: number) => ({
+    undisturbed: undisturbed[index]?.longestMs ?? Number.NaN,
     outage: outages[index]?.longestMs ?? Number.NaN,
     second: seconds[index]?.longestMs ?? Number.NaN,
   });
@@ -74,10 +88,11 @@ export async function nameFront(host: Host, { snapshot }: Landmarks): Promise<vo
   await host.must(['sh', '-c', 'echo "$1" >>/etc/hosts', 'sh', `${front.address} ${new URL(frontUrl).hostname}`]);
 }
 
-export type Measured = Record<(typeof wayNames)[number], { outage: Spread; second: Spread }>;
+export type Measured = Record<(typeof wayNames)[number], Record<keyof Trial['clean'], Spread>>;
 
 export function measuredOf(trials: readonly Trial[]): Measured {
   const of = (way: (typeof wayNames)[number]) => ({
+    undisturbed: spreadOf(trials.map((trial) => trial[way].undisturbed)),
     outage: spreadOf(trials.map((trial) => trial[way].outage)),
     second: spreadOf(trials.map((trial) => trial[way].second)),
   });

@@ -12,7 +12,7 @@ import { openWay, type Way } from './failover-trial.ts';
 import { stateDir } from './product.ts';
 import { until } from './restore-world.ts';
 
-const extents = { short: { heldMs: 5_000, flaps: 0 }, long: { heldMs: 30_000, flaps: 10 } } as const;
+const extents = { short: { heldMs: 3_000, flaps: 0 }, long: { heldMs: 30_000, flaps: 10 } } as const;
 const meshPort = 51_821;
 /** Devices change nodes at most once in this time, unless theirs is dead. */
 const calmMs = 10_000;
