@@ -29,6 +29,8 @@ export type NodeMemory = {
   answer?: ProbeAnswer;
   /** It was asked several times, and none was answered in time. */
   isSilent: boolean;
+  /** When it was heard again after it had been silent. */
+  heardAgainAt?: number;
   /** In how many looks in a row the node was silent, and what had come from it by the first of them. */
   silence?: { looks: number; receivedBytes: number };
   /** When its list of keys was last asked for. */
@@ -89,10 +91,14 @@ export function afterAnswer(
   { answer, rttMs }: Answered,
   now: number,
 ): NodeMemory {
+  const heardAgainAt = before.isSilent ? now : before.heardAgainAt;
+  // What was asked while it was silent has waited for it to come back: that is no round trip.
+  const hasWaited = heardAgainAt !== undefined && now - rttMs <= heardAgainAt;
   return {
     ...before,
     ...{ answer, isSilent: false, answeredAt: now },
-    roundTripMs: smooth(before.roundTripMs, rttMs),
+    ...(heardAgainAt === undefined ? {} : { heardAgainAt }),
+    ...(hasWaited ? {} : { roundTripMs: smooth(before.roundTripMs, rttMs) }),
   };
 }
 

@@ -1,6 +1,14 @@
-/** A smoothed round trip, as RFC 6298 makes it of samples. Milliseconds. */
+/** No single sample counts as more than this, or than what would have been lost. */
+const leastCeilingMs = 150;
+
+/**
+ * A smoothed round trip. Milliseconds. It grows as RFC 6298 has it, and shrinks faster: a handshake or a busy moment made
+ * the samples too long, and nothing makes them too short.
+ */
 export function smooth(before: number | undefined, sampleMs: number): number {
-  return before === undefined ? sampleMs : before + (sampleMs - before) / 8;
+  if (before === undefined) return sampleMs;
+  if (sampleMs < before) return (before + sampleMs) / 2;
+  return before + (Math.min(sampleMs, answerLimit(before, leastCeilingMs)) - before) / 8;
 }
 
 /** What is not answered within four round trips, and within this at the least, is lost. */
