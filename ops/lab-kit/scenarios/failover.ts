@@ -45,6 +45,12 @@ const goals: Record<FaultKind, number> = {
   drain: 50,
 };
 const relayGoalFactor = 2;
+/**
+ * Whatever is under way when packets change nodes is answered by the wrong one and lost, and a new connection takes two
+ * round trips to its first answer. Where nothing has to be noticed first, that is most of the time.
+ */
+const twoRoundTripsMs = 4 * poorPath.delayMs;
+const relayGoal = (kind: FaultKind) => goals[kind] * relayGoalFactor + (kind === 'drain' ? twoRoundTripsMs : 0);
 const secondOutageGoalMs = 100;
 const lossPart = 0.05;
 /** Of the repetitions of one kind, before it is given up. */
@@ -145,7 +151,7 @@ async function tryKind(
     const all = measuredOf(trials);
     note(
       [
-        `clean ${told(all.clean.outage)} (goal ${goal} ms), relay ${told(all.relay.outage)} (goal ${goal * relayGoalFactor} ms)`,
+        `clean ${told(all.clean.outage)} (goal ${goal} ms), relay ${told(all.relay.outage)} (goal ${relayGoal(kind)} ms)`,
         `before: clean ${told(all.clean.undisturbed)}, relay ${told(all.relay.undisturbed)}`,
         `after its return: clean ${told(all.clean.second)}, relay ${told(all.relay.second)}`,
       ].join('\n'),
@@ -159,7 +165,7 @@ async function tryKind(
   await check(`${kind}: within its goals`, async () => {
     const { clean, relay: poor } = measured;
     expect(clean.outage.p95_ms <= goal, () => `clean: ${told(clean.outage)}, goal ${goal} ms`);
-    const poorGoal = goal * relayGoalFactor;
+    const poorGoal = relayGoal(kind);
     expect(poor.outage.p95_ms <= poorGoal, () => `relay: ${told(poor.outage)}, goal ${poorGoal} ms`);
     const second = clean.second;
     expect(
