@@ -211,9 +211,11 @@ describe.skipIf(unavailable !== undefined)('a lab that is killed', () => {
     child.kill('SIGKILL');
     await child.exited;
     const gone = (pid: number) => networkOf(`${pid}`) === undefined;
-    for (let waited = 0; waited < 3_000 && ![...hosts, ...inside].every(gone); waited += 20) await Bun.sleep(20);
+    const left = () => holders.filter((pid) => networks.includes(networkOf(pid)));
+    const isOver = () => [...hosts, ...inside].every(gone) && left().length === 0;
+    for (let waited = 0; waited < 3_000 && !isOver(); waited += 20) await Bun.sleep(20);
     expect([...hosts, ...inside].filter((pid: number) => !gone(pid))).toEqual([]);
-    expect(holders.filter((pid) => networks.includes(networkOf(pid)))).toEqual([]);
+    expect(left()).toEqual([]);
     expect(await complete(['ip', '-br', 'link'])).toEqual(links);
     rmSync(logs, { recursive: true });
   });
