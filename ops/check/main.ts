@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { countTests, type TestCounts } from './junit.ts';
@@ -9,9 +9,11 @@ import { repository } from './repository.ts';
 const bin = (name: string) => join(repository, 'node_modules/.bin', name);
 const words = process.argv.slice(2);
 
-async function holds(title: string, argv: readonly string[]): Promise<boolean> {
+type Output = 'inherit' | number;
+
+async function holds(title: string, argv: readonly string[], output: Output = 'inherit'): Promise<boolean> {
   process.stderr.write(`\n== ${title}\n`);
-  const child = Bun.spawn([...argv], { cwd: repository, stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' });
+  const child = Bun.spawn([...argv], { cwd: repository, stdin: 'ignore', stdout: output, stderr: output });
   return (await child.exited) === 0;
 }
 
@@ -38,11 +40,36 @@ if (words.length === 0) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-test-'));
-const report = join(folder, 'report.xml');
-// The default of five seconds is little for a machine that does much else.
-const runner = [process.execPath, 'test', '--timeout=30000', '--reporter=junit', `--reporter-outfile=${report}`];
-const didRun = await holds('tests', [...runner, ...words]);
-const { passed, failed, skipped, unexcused } = readReport(report);
+
+/** One run of the test runner over some paths. */
+async function runTests(name: string, paths: readonly string[], output: Output = 'inherit') {
+  const report = join(folder, `${name}.xml`);
+  // The default of five seconds is little for a machine that does much else.
+  const runner = [process.execPath, 'test', '--timeout=30000', '--reporter=junit', `--reporter-outfile=${report}`];
+  const didRun = await holds(`tests: ${name}`, [...runner, ...paths], output);
+  return { didRun, counts: readReport(report) };
+}
+
+/** Tests wait more than they work, so those of `ops` run beside all others, whose output comes when both are through. */
+async function runAll() {
+  const others = readdirSync(repository, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !/^(?:\.|node_modules$|ops$)/.test(entry.name))
+    .map(({ name }) => `./${name}/`);
+  const path = join(folder, 'others.log');
+  const log = openSync(path, 'w');
+  const runs = await Promise.all([runTests('ops', ['./ops/']), runTests('others', others, log)]);
+  closeSync(log);
+  process.stderr.write(readFileSync(path));
+  return runs;
+}
+
+const runs = words.length === 0 ? await runAll() : [await runTests('chosen', words)];
+const didRun = runs.every((run) => run.didRun);
+const sum = (count: (counts: TestCounts) => number) => runs.reduce((total, { counts }) => total + count(counts), 0);
+const passed = sum((counts) => counts.passed);
+const failed = sum((counts) => counts.failed);
+const skipped = runs.flatMap(({ counts }) => counts.skipped);
+const unexcused = runs.flatMap(({ counts }) => counts.unexcused);
 rmSync(folder, { recursive: true });
 
 // The runner also fails over what happens between tests.
