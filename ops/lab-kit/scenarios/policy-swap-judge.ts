@@ -4,14 +4,17 @@ export type Swap = { from: Port; to: Port; calledAt: number; doneAt: number };
 /** The port that one of the two documents opens and the other does not. */
 export type Port = '9001' | '9002';
 
-/** What was sent before this long after the first sign of the new document may still be on its way by the old one. */
-const onTheWayMs = 50;
-
 /**
  * Counts the packets that passed although nobody allowed them: sent to the port that the document in force forbids, or
- * within a change to the former port after the new one was seen open. `heard` are moments of sending, by port.
+ * within a change to the former port after the new one was seen open. `heard` are moments of sending, by port. What was
+ * sent `onTheWayMs` after the first sign of the new document may still have come before it: a kernel that is held up on
+ * one core changes the order of packets.
  */
-export function leaks(swaps: readonly Swap[], heard: Readonly<Record<Port, readonly number[]>>): number {
+export function leaks(
+  swaps: readonly Swap[],
+  heard: Readonly<Record<Port, readonly number[]>>,
+  onTheWayMs: number,
+): number {
   const firstOpen = swaps.map(
     ({ to, calledAt, doneAt }) => heard[to].find((at) => at >= calledAt && at <= doneAt) ?? doneAt,
   );
