@@ -5,7 +5,10 @@ import { secretComparisons } from './secret-compares.ts';
 
 /** Named like a secret, and none: by the line, with the reason. */
 const shownHash = 'the audit log shows its hashes to its readers';
+const sameFile = 'a digest of a file that a daemon was given, which nobody presents';
 const allowed: Record<string, string> = {
+  'if (refused?.digest === digest && performance.now() - refused.at < checkAgainMs) return inForce;': sameFile,
+  'else if (running.loaded !== digest) await reload(daemon, running, digest);': sameFile,
   'if (digest !== row.bundle_digest) dateBundle(store, row.id, digest, revision, now);':
     'a digest of what the device itself was given, which nobody presents',
   'if (row.hash === keptHead) known = { id: row.id, at: row.at, row: rows };': shownHash,
