@@ -1,4 +1,4 @@
-import { type Cidr, cidrsOverlap, numberToIpv4 } from './network.ts';
+import { type Cidr, cidrRange, numberToIpv4 } from './network.ts';
 
 /**
  * Parts of 10/8 that other software takes by default: Docker Swarm, Kubernetes (services, Flannel, k3s), Podman, and
@@ -24,10 +24,11 @@ const takenElsewhere: readonly Cidr[] = [
 export function choosePrivate(prefix: number, taken: readonly Cidr[], random: () => number): Cidr | undefined {
   const size = 2 ** (32 - prefix);
   const ten = 10 * 2 ** 24;
-  const avoided = [...taken, ...takenElsewhere];
-  const free = Array.from(
-    { length: 2 ** 24 / size },
-    (_, index) => `${numberToIpv4(ten + index * size)}/${prefix}`,
-  ).filter((subnet) => !avoided.some((other) => cidrsOverlap(subnet, other)));
-  return free[Math.floor(random() * free.length)];
+  const avoided = [...taken, ...takenElsewhere].map(cidrRange);
+  // In numbers: there are 65,536 subnets of 24 bits.
+  const free = Array.from({ length: 2 ** 24 / size }, (_, index) => ten + index * size).filter(
+    (first) => !avoided.some((other) => first <= other.last && other.first < first + size),
+  );
+  const chosen = free[Math.floor(random() * free.length)];
+  return chosen === undefined ? undefined : `${numberToIpv4(chosen)}/${prefix}`;
 }
