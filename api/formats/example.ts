@@ -32,7 +32,9 @@ const firstByName: Readonly<Record<string, unknown>> = { role: 'developer', perm
 
 /** A value that fits the schema, made of the examples that its parts carry. */
 export function exampleOf(schema: JsonSchema, name = ''): unknown {
-  if (schema.examples?.[0] !== undefined) return schema.examples[0];
+  // The narrower type adds its own to those of the type it narrows.
+  const example = schema.examples?.at(-1);
+  if (example !== undefined) return example;
   if (schema.const !== undefined) return schema.const;
   if (schema.enum?.[0] !== undefined) return schema.enum[0];
   const [choice] = schema.anyOf ?? schema.oneOf ?? [];
