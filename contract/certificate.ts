@@ -12,6 +12,7 @@ const Pem = (label: string) =>
       new RegExp(`^-----BEGIN ${label}-----\\r?\\n[A-Za-z0-9+/=\\r\\n]+-----END ${label}-----\\r?\\n?$`),
       `must be a ${label} (PEM)`,
     ),
+    v.examples([`-----BEGIN ${label}-----\nMIHZMIGAAgEAMB4x\n-----END ${label}-----\n`]),
   );
 
 /** Only the key counts, which must be of the curve P-256 or P-384. The master knows the names. */
